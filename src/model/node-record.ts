@@ -1,0 +1,77 @@
+import type { AppId, NodeId, RevisionId, SlotId } from './ids.ts'
+import type { Task } from './task.ts'
+
+/** What a node has to give to tasks. Declared, never measured live: placement reads it. */
+export interface Capacity {
+  readonly cpus: number
+  readonly memMb: number
+  readonly diskMb: number
+  readonly gpus: number
+}
+
+/**
+ * A node's own word that it cannot run a slot for now. It is an input to
+ * placement, so the next-ranked node takes the slot over.
+ */
+export interface Refusal {
+  readonly slot: SlotId
+  readonly revision: RevisionId
+  /** For people: `image web:7 not found`. */
+  readonly reason: string
+}
+
+/** Which kinds of work a node can run. */
+export interface Runtimes {
+  readonly docker: boolean
+  readonly process: boolean
+}
+
+/**
+ * What one node says of itself. Only that node writes it, and signs it, because
+ * others relay it. Of two versions the one with the higher (incarnation, seq) is
+ * the newer. Never persisted, never in the document.
+ */
+export interface NodeRecord {
+  readonly node: NodeId
+  /** Counts the starts of this node's daemon. */
+  readonly incarnation: number
+  /** Counts the changes of the record within the incarnation. */
+  readonly seq: number
+  readonly name: string
+  /** The address that tasks of this node are reached at, and that DNS answers with: IPv4 or IPv6. */
+  readonly address: string
+  /** Multiaddrs to dial this node's daemon at. */
+  readonly multiaddrs: readonly string[]
+  /** Where its liveness worker listens. */
+  readonly probePort: number
+  readonly dnsPort: number
+  readonly labels: Readonly<Record<string, string>>
+  readonly runtimes: Runtimes
+  readonly capacity: Capacity
+  readonly version: string
+  readonly tasks: readonly Task[]
+  readonly refusals: readonly Refusal[]
+  /** Apps whose tasks here failed of late, with the number of failures in a row. For `why`. */
+  readonly backoffs: readonly { readonly app: AppId; readonly failures: number }[]
+  /** Digests of what this node's placement was computed from, and of its result: equal first, unequal second is a bug. */
+  readonly inputsHash: string
+  readonly placementHash: string
+  /** True when the node is about to leave: it keeps its tasks until others run them, and takes no new ones. */
+  readonly leaving: boolean
+}
+
+/** Which version of a node's record one has. */
+export interface RecordVersion {
+  readonly node: NodeId
+  readonly incarnation: number
+  readonly seq: number
+}
+
+/** True when `one` is a later version than `other` of the same node's record. */
+export function isNewer(
+  one: Pick<RecordVersion, 'incarnation' | 'seq'>,
+  other: Pick<RecordVersion, 'incarnation' | 'seq'>,
+): boolean {
+  if (one.incarnation !== other.incarnation) return one.incarnation > other.incarnation
+  return one.seq > other.seq
+}
