@@ -1,4 +1,4 @@
-import type { AppId, NodeId, RevisionId, SlotId } from './ids.ts'
+import type { NodeId, RevisionId, SlotId } from './ids.ts'
 import type { Task } from './task.ts'
 
 /** What a node has to give to tasks. Declared, never measured live: placement reads it. */
@@ -51,13 +51,19 @@ export interface NodeRecord {
   readonly version: string
   readonly tasks: readonly Task[]
   readonly refusals: readonly Refusal[]
-  /** Apps whose tasks here failed of late, with the number of failures in a row. For `why`. */
-  readonly backoffs: readonly { readonly app: AppId; readonly failures: number }[]
+  /** Slots placed here that do not run yet, and what each waits for, in words. For `why`. */
+  readonly waits: readonly { readonly slot: SlotId; readonly reason: string }[]
   /** Digests of what this node's placement was computed from, and of its result: equal first, unequal second is a bug. */
   readonly inputsHash: string
   readonly placementHash: string
   /** True when the node is about to leave: it keeps its tasks until others run them, and takes no new ones. */
   readonly leaving: boolean
+}
+
+/** A record with its owner's Ed25519 signature over the record's canonical bytes, because others relay it. */
+export interface SignedRecord {
+  readonly record: NodeRecord
+  readonly signature: Uint8Array
 }
 
 /** Which version of a node's record one has. */

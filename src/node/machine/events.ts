@@ -1,0 +1,205 @@
+/**
+ * Everything that can happen to a node, everything it can ask its shell to do,
+ * and everything nodes say to one another. Closed lists: add here or nowhere.
+ *
+ * @module
+ */
+
+import type { Edit } from '../../model/desired.ts'
+import type { AppId, NodeId, SlotId, TaskId } from '../../model/ids.ts'
+import type {
+  Capacity,
+  NodeRecord,
+  RecordVersion,
+  Runtimes,
+  SignedRecord,
+} from '../../model/node-record.ts'
+import type { Task, TaskPort } from '../../model/task.ts'
+import type { Verdict, VerdictKind } from '../../model/verdict.ts'
+import type { AppSpec } from '../../model/app.ts'
+import type { RevisionId } from '../../model/ids.ts'
+
+/** A task that a runtime found on this node after a start of the daemon. */
+export interface Found {
+  readonly task: TaskId
+  readonly slot: SlotId
+  readonly revision: RevisionId
+  readonly ports: readonly TaskPort[]
+  readonly startedAtMs: number
+  readonly running: boolean
+  readonly exitCode?: number
+}
+
+/** What the node says of itself that only its shell can know. */
+export interface NodeFacts {
+  readonly name: string
+  readonly address: string
+  readonly multiaddrs: readonly string[]
+  readonly probePort: number
+  readonly dnsPort: number
+  readonly labels: Readonly<Record<string, string>>
+  readonly runtimes: Runtimes
+  readonly capacity: Capacity
+  readonly version: string
+}
+
+/** What happened. Past tense. */
+export type NodeEvent =
+  /** Time passed; wanted at or after {@link NodeMachine.wakeAtMs}. */
+  | { readonly kind: 'ticked' }
+  | { readonly kind: 'facts-changed'; readonly facts: Partial<NodeFacts> }
+  /** Somebody edits through this node. Answered by a `reply`. */
+  | { readonly kind: 'edited'; readonly request: number; readonly edit: Edit }
+  /** This node is to leave the cluster for good. Answered by a `reply` when its tasks run elsewhere. */
+  | { readonly kind: 'leave-asked'; readonly request: number }
+  | { readonly kind: 'persisted'; readonly token: number }
+  | { readonly kind: 'persist-failed'; readonly token: number; readonly reason: string }
+  /** The document as the disk has it, after an edit that could not be persisted. */
+  | { readonly kind: 'reloaded'; readonly updates: readonly Uint8Array[] }
+  | { readonly kind: 'received'; readonly from: NodeId; readonly message: Message }
+  | { readonly kind: 'connected'; readonly node: NodeId }
+  | { readonly kind: 'disconnected'; readonly node: NodeId }
+  | { readonly kind: 'verdict-came'; readonly verdict: Verdict }
+  /** All the tasks of one runtime on this node: after a start, or when an engine came back. */
+  | {
+      readonly kind: 'found'
+      readonly runtime: 'docker' | 'process'
+      readonly tasks: readonly Found[]
+    }
+  | { readonly kind: 'task-started'; readonly task: TaskId }
+  | { readonly kind: 'task-progressed'; readonly task: TaskId; readonly message: string }
+  | {
+      readonly kind: 'task-start-failed'
+      readonly task: TaskId
+      readonly code: string
+      readonly temporary: boolean
+      readonly message: string
+    }
+  | {
+      readonly kind: 'task-exited'
+      readonly task: TaskId
+      readonly exitCode: number
+      readonly message: string
+    }
+  /** A `stop` is done: the task has ended. */
+  | { readonly kind: 'task-stopped'; readonly task: TaskId }
+  | { readonly kind: 'task-stop-failed'; readonly task: TaskId; readonly message: string }
+  | {
+      readonly kind: 'probed'
+      readonly task: TaskId
+      /** Which of the app's health checks, counted from 0. */
+      readonly check: number
+      readonly healthy: boolean
+      readonly message: string
+    }
+
+/** What the shell is to do. Imperative. */
+export type Effect =
+  /** Make these bytes durable, then say `persisted` with the token. In order. */
+  | { readonly kind: 'persist'; readonly token: number; readonly update: Uint8Array }
+  /** Read the document from the disk again, and say `reloaded`. */
+  | { readonly kind: 'reload' }
+  | { readonly kind: 'publish'; readonly message: Message }
+  | { readonly kind: 'send'; readonly to: NodeId; readonly message: Message }
+  | { readonly kind: 'reply'; readonly request: number; readonly result: EditResult }
+  | {
+      readonly kind: 'start'
+      readonly task: TaskId
+      readonly slot: SlotId
+      readonly revision: RevisionId
+      readonly spec: AppSpec
+      readonly ports: readonly TaskPort[]
+    }
+  | {
+      readonly kind: 'stop'
+      readonly task: TaskId
+      readonly runtime: 'docker' | 'process'
+      readonly graceMs: number
+    }
+  | { readonly kind: 'remove'; readonly task: TaskId; readonly runtime: 'docker' | 'process' }
+  | {
+      readonly kind: 'probe'
+      readonly task: TaskId
+      readonly check: number
+      readonly spec: AppSpec
+      readonly ports: readonly TaskPort[]
+    }
+  /** The admitted nodes changed, or where they are: tell the transport and the liveness layer. */
+  | { readonly kind: 'admit'; readonly nodes: ReadonlySet<NodeId> }
+  | { readonly kind: 'tell'; readonly event: ClusterEvent }
+
+/** How an edit ended. `storedOn` names who has it on disk, this node first. */
+export type EditResult =
+  | {
+      readonly ok: true
+      readonly storedOn: readonly NodeId[]
+      /** True when no other alive node confirmed it in time: it is only on this node. */
+      readonly onlyHere: boolean
+      readonly revisions: readonly { readonly app: AppId; readonly revision: RevisionId }[]
+      readonly changed: boolean
+    }
+  | { readonly ok: false; readonly reason: string }
+
+/** Something worth knowing, as `shoal events` shows it. */
+export interface ClusterEvent {
+  readonly timeMs: number
+  readonly kind:
+    | 'node'
+    | 'task'
+    | 'app'
+    | 'conflict'
+    | 'placement-mismatch'
+    | 'document'
+    | 'refused'
+  /** What it is about: a node's name, a task's or an app's id. */
+  readonly subject: string
+  readonly text: string
+}
+
+/** What nodes say to one another. */
+export type Message =
+  /** An update of the document, gossiped. */
+  | { readonly kind: 'desired'; readonly update: Uint8Array }
+  /** An update that the sender wants on our disk before it acknowledges its edit. */
+  | { readonly kind: 'store'; readonly id: number; readonly update: Uint8Array }
+  | { readonly kind: 'stored'; readonly id: number }
+  | { readonly kind: 'record'; readonly signed: SignedRecord }
+  | RecordDelta
+  /** Anti-entropy, first step: a short digest of all that the sender has. Answered by `have` when it differs. */
+  | { readonly kind: 'offer'; readonly digest: string }
+  /** Second step: exactly what the sender has, and who is alive to it. Answered by `fill`. */
+  | {
+      readonly kind: 'have'
+      readonly vector: Uint8Array
+      readonly records: readonly RecordVersion[]
+      /** False in the answer to a `have`, so that the exchange ends. */
+      readonly answer: boolean
+    }
+  /** Third step: what the other lacks. */
+  | {
+      readonly kind: 'fill'
+      readonly update: Uint8Array
+      readonly records: readonly SignedRecord[]
+    }
+
+/** The change from one version of a node's record to the next; the signature is over the whole new record. */
+export interface RecordDelta {
+  readonly kind: 'delta'
+  readonly node: NodeId
+  readonly incarnation: number
+  readonly baseSeq: number
+  readonly seq: number
+  /** The fields of the record, but for `tasks`, that changed. */
+  readonly fields: Partial<Omit<NodeRecord, 'node' | 'incarnation' | 'seq' | 'tasks'>>
+  /** The ids of all tasks in the record's order, and the tasks that are new or changed. */
+  readonly order: readonly TaskId[]
+  readonly tasks: readonly Task[]
+  readonly signature: Uint8Array
+}
+
+/** What a node knows of another's liveness, with the time it learned it by its own clock. */
+export interface KnownVerdict {
+  readonly kind: VerdictKind
+  readonly incarnation: number
+  readonly sinceMs: number
+}

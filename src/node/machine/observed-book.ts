@@ -1,0 +1,161 @@
+import type { NodeId, SlotId, TaskId } from '../../model/ids.ts'
+import {
+  isNewer,
+  type NodeRecord,
+  type RecordVersion,
+  type SignedRecord,
+} from '../../model/node-record.ts'
+import { isServing, type Task } from '../../model/task.ts'
+import type { RemoteTask } from '../../reconcile/plan.ts'
+import { toBytes } from '../../util/bytes.ts'
+import type { Verify } from '../../util/keys.ts'
+import type { RecordDelta } from './events.ts'
+
+/** What became of a record that somebody handed us. */
+export type MergeResult =
+  | { readonly kind: 'merged'; readonly before?: NodeRecord; readonly after: NodeRecord }
+  /** We have this version or a newer one. */
+  | { readonly kind: 'old' }
+  /** A delta to a version that we do not have: ask for the whole. */
+  | { readonly kind: 'gap' }
+  /** Not signed by its owner. */
+  | { readonly kind: 'forged' }
+
+/**
+ * The newest record of each node, as its owner signed it. Versions only go up;
+ * nothing is ever dropped because a node is dead: liveness is an overlay.
+ */
+export class ObservedBook {
+  readonly #records = new Map<NodeId, SignedRecord>()
+  readonly #bySlot = new Map<SlotId, Map<TaskId, RemoteTask>>()
+  readonly #verify: Verify
+
+  constructor(verify: Verify) {
+    this.#verify = verify
+  }
+
+  get(node: NodeId): NodeRecord | undefined {
+    return this.#records.get(node)?.record
+  }
+
+  signed(node: NodeId): SignedRecord | undefined {
+    return this.#records.get(node)
+  }
+
+  records(): NodeRecord[] {
+    return Array.from(this.#records.values(), ({ record }) => record)
+  }
+
+  /** Which version of each record we have, by node id. */
+  versions(): RecordVersion[] {
+    return this.records()
+      .map(({ node, incarnation, seq }) => ({ node, incarnation, seq }))
+      .toSorted((one, other) => (one.node < other.node ? -1 : 1))
+  }
+
+  /** The tasks that records other than `self`'s have of a slot. */
+  tasksOf(slot: SlotId): RemoteTask[] {
+    return [...(this.#bySlot.get(slot)?.values() ?? [])]
+  }
+
+  /** Takes a whole record. */
+  merge(signed: SignedRecord, nowMs: number): MergeResult {
+    const { record, signature } = signed
+    const before = this.#records.get(record.node)?.record
+    if (before !== undefined && !isNewer(record, before)) return { kind: 'old' }
+    if (!this.#verify(record.node, toBytes(record), signature)) return { kind: 'forged' }
+    this.#put(signed, before, nowMs)
+    return { kind: 'merged', after: record, ...(before && { before }) }
+  }
+
+  /** Takes the change of a record. */
+  mergeDelta(delta: RecordDelta, nowMs: number): MergeResult {
+    const base = this.#records.get(delta.node)?.record
+    if (base !== undefined && !isNewer(delta, base)) return { kind: 'old' }
+    if (base?.incarnation !== delta.incarnation || base.seq !== delta.baseSeq)
+      return { kind: 'gap' }
+    const record = applyDelta(base, delta)
+    if (record === undefined) return { kind: 'gap' }
+    return this.merge({ record, signature: delta.signature }, nowMs)
+  }
+
+  /** Puts this node's own record in, which needs no proof. */
+  putOwn(signed: SignedRecord, nowMs: number): void {
+    this.#put(signed, this.get(signed.record.node), nowMs)
+  }
+
+  /** Forgets nodes that are no longer admitted. */
+  keepOnly(nodes: { has(node: NodeId): boolean }): void {
+    for (const [node, { record }] of this.#records) {
+      if (nodes.has(node)) continue
+      this.#unindex(record)
+      this.#records.delete(node)
+    }
+  }
+
+  #put(signed: SignedRecord, before: NodeRecord | undefined, nowMs: number): void {
+    const { record } = signed
+    const since = new Map<TaskId, number>()
+    for (const task of before?.tasks ?? []) {
+      const known = this.#bySlot.get(task.slot)?.get(task.id)?.servingSinceMs
+      if (known !== undefined) since.set(task.id, known)
+    }
+    if (before !== undefined) this.#unindex(before)
+    this.#records.set(record.node, signed)
+    for (const task of record.tasks) {
+      let tasks = this.#bySlot.get(task.slot)
+      if (tasks === undefined) this.#bySlot.set(task.slot, (tasks = new Map()))
+      const servingSinceMs = isServing(task) ? (since.get(task.id) ?? nowMs) : undefined
+      tasks.set(task.id, {
+        node: record.node,
+        task,
+        ...(servingSinceMs !== undefined && { servingSinceMs }),
+      })
+    }
+  }
+
+  #unindex(record: NodeRecord): void {
+    for (const { slot, id } of record.tasks) {
+      const tasks = this.#bySlot.get(slot)
+      tasks?.delete(id)
+      if (tasks?.size === 0) this.#bySlot.delete(slot)
+    }
+  }
+}
+
+/** The change that leads from `before` to `after`, two records of one incarnation. */
+export function deltaBetween(
+  before: NodeRecord,
+  { record: after, signature }: SignedRecord,
+): RecordDelta {
+  const known = new Map(before.tasks.map(task => [task.id, task]))
+  const { node, incarnation, seq, tasks, ...rest } = after
+  const fields = Object.fromEntries(
+    Object.entries(rest).filter(([key, value]) => !same(before[key as keyof typeof rest], value)),
+  )
+  return {
+    kind: 'delta',
+    node,
+    incarnation,
+    baseSeq: before.seq,
+    seq,
+    fields,
+    order: tasks.map(({ id }) => id),
+    tasks: tasks.filter(task => !same(known.get(task.id), task)),
+    signature,
+  }
+}
+
+/** The record after the change, or nothing when the change does not fit the record. */
+function applyDelta(base: NodeRecord, delta: RecordDelta): NodeRecord | undefined {
+  const known = new Map<TaskId, Task>(base.tasks.map(task => [task.id, task]))
+  for (const task of delta.tasks) known.set(task.id, task)
+  const tasks = delta.order.map(id => known.get(id))
+  if (tasks.includes(undefined)) return undefined
+  const { node, incarnation, seq, fields } = delta
+  return { ...base, ...fields, node, incarnation, seq, tasks: tasks as Task[] }
+}
+
+function same(one: unknown, other: unknown): boolean {
+  return one === other || JSON.stringify(one) === JSON.stringify(other)
+}

@@ -1,0 +1,423 @@
+import { runtimeOf, type AppSpec } from '../../model/app.ts'
+import { toMs } from '../../model/duration.ts'
+import {
+  appOfSlot,
+  taskIdOf,
+  type NodeId,
+  type RevisionId,
+  type SlotId,
+  type TaskId,
+} from '../../model/ids.ts'
+import type { Refusal } from '../../model/node-record.ts'
+import { isFinal, isServing, mayMove, type Task, type TaskState } from '../../model/task.ts'
+import { createCheck, judge, overallHealth, type CheckState } from '../../reconcile/health.ts'
+import type { LocalTask, WantedApp } from '../../reconcile/plan.ts'
+import { backoffMs } from '../../util/backoff.ts'
+import type { Random } from '../../util/random.ts'
+import type { Effect, Found } from './events.ts'
+import { choosePorts } from './ports.ts'
+
+/** After so many failures in a row a node refuses the slot, so that the next one tries. */
+export const REFUSE_AFTER_FAILURES = 5
+
+/** A refusal stands at least so long. */
+export const REFUSAL_MS_MIN = 60_000
+
+/** A task that ran so long has come up: what fails after that starts to count anew. */
+const GOOD_RUN_MS = 60_000
+
+/** A port that was taken by a stranger is not tried again for so long. */
+const PORT_BAN_MS = 60_000
+
+interface Own {
+  task: Task
+  readonly spec: AppSpec
+  startedAtMs: number
+  servingSinceMs: number | undefined
+  checks: CheckState[]
+  /** Checks whose probe is on its way. */
+  readonly probing: Set<number>
+}
+
+interface Failures {
+  readonly revision: RevisionId
+  readonly count: number
+  readonly delayMs: number
+  readonly retryAtMs: number
+  readonly message: string
+}
+
+/** What {@link OwnTasks} must know of its node. */
+export interface OwnTasksOptions {
+  readonly self: NodeId
+  readonly random: Random
+}
+
+/**
+ * The tasks of this node and their life: from the decision to start one to its
+ * end, with health, backoff and refusals. Events in, effects out, like the whole
+ * machine that it is a part of.
+ */
+export class OwnTasks {
+  readonly #options: OwnTasksOptions
+  readonly #tasks = new Map<TaskId, Own>()
+  readonly #failures = new Map<SlotId, Failures>()
+  readonly #refusals = new Map<SlotId, Refusal & { readonly untilMs: number }>()
+  readonly #bannedPorts = new Map<number, number>()
+  /** Counts the changes that others should hear of. */
+  #changes = 0
+
+  constructor(options: OwnTasksOptions) {
+    this.#options = options
+  }
+
+  get changes(): number {
+    return this.#changes
+  }
+
+  /** The tasks as the node's record tells them, in a fixed order. */
+  tasks(): Task[] {
+    return Array.from(this.#tasks.values(), ({ task }) => task).toSorted((one, other) =>
+      one.id < other.id ? -1 : 1,
+    )
+  }
+
+  /** The tasks as the plan wants them. */
+  local(): LocalTask[] {
+    return Array.from(this.#tasks.values(), ({ task, spec, servingSinceMs, checks }) => ({
+      task,
+      spec,
+      mustReplace: checks.some(({ mustReplace }) => mustReplace),
+      ...(servingSinceMs !== undefined && { servingSinceMs }),
+    }))
+  }
+
+  refusals(): Refusal[] {
+    return Array.from(this.#refusals.values(), ({ slot, revision, reason }) => ({
+      slot,
+      revision,
+      reason,
+    })).toSorted((one, other) => (one.slot < other.slot ? -1 : 1))
+  }
+
+  /** When a slot that failed here may be tried again. */
+  retryAtMs(slot: SlotId, revision: RevisionId): number | undefined {
+    const failures = this.#failures.get(slot)
+    return failures?.revision === revision ? failures.retryAtMs : undefined
+  }
+
+  /** What a slot's last failures here were, in words; empty when there were none. */
+  failureText(slot: SlotId): string {
+    const failures = this.#failures.get(slot)
+    if (failures === undefined) return ''
+    const times = failures.count === 1 ? 'once' : `${failures.count} times in a row`
+    return `it failed here ${times} (${failures.message}); the next try comes ${failures.delayMs / 1000} s after the last`
+  }
+
+  /** Starts a new task of `slot`. */
+  begin(slot: SlotId, app: WantedApp, nowMs: number): Effect[] {
+    const { self, random } = this.#options
+    const nonce = Math.floor(random() * 36 ** 6)
+      .toString(36)
+      .padStart(6, '0')
+    const id = taskIdOf(slot, nonce)
+    const ports = choosePorts(app.spec, `${id} ${self}`, this.#portsInUse(nowMs))
+    const task: Task = {
+      id,
+      app: app.id,
+      slot,
+      revision: app.revision,
+      state: 'preparing',
+      health: app.spec.health.length === 0 ? 'none' : 'unknown',
+      ports,
+      sinceMs: nowMs,
+      message: '',
+    }
+    this.#add(task, app.spec, nowMs)
+    return [
+      ...this.#forgetEnded(slot, id),
+      { kind: 'start', task: id, slot, revision: app.revision, spec: app.spec, ports },
+    ]
+  }
+
+  /** Asks a task to end. */
+  stop(id: TaskId, reason: string, nowMs: number): Effect[] {
+    const own = this.#tasks.get(id)
+    if (own === undefined || !this.#move(own, 'stopping', reason, nowMs)) return []
+    return [
+      {
+        kind: 'stop',
+        task: id,
+        runtime: runtimeOf(own.spec),
+        graceMs: toMs(own.spec.stopGrace),
+      },
+    ]
+  }
+
+  started(id: TaskId, nowMs: number): Effect[] {
+    const own = this.#tasks.get(id)
+    if (own === undefined) return []
+    own.startedAtMs = nowMs
+    own.checks = own.spec.health.map(() => createCheck(nowMs))
+    this.#move(own, 'running', '', nowMs)
+    return []
+  }
+
+  progressed(id: TaskId, message: string): void {
+    const own = this.#tasks.get(id)
+    if (own === undefined || isFinal(own.task.state) || own.task.message === message) return
+    own.task = { ...own.task, message: message.slice(0, 500) }
+    this.#changes++
+  }
+
+  startFailed(
+    id: TaskId,
+    failure: { readonly code: string; readonly temporary: boolean; readonly message: string },
+    nowMs: number,
+  ): Effect[] {
+    const own = this.#tasks.get(id)
+    if (own === undefined || isFinal(own.task.state)) return []
+    const wasStopping = own.task.state === 'stopping'
+    this.#move(own, wasStopping ? 'stopped' : 'failed', failure.message, nowMs)
+    if (failure.code === 'port-taken') {
+      for (const { hostPort } of own.task.ports)
+        this.#bannedPorts.set(hostPort, nowMs + PORT_BAN_MS)
+    }
+    if (!wasStopping) this.#countFailure(own, failure, nowMs)
+    return []
+  }
+
+  exited(id: TaskId, exitCode: number, message: string, nowMs: number): Effect[] {
+    const own = this.#tasks.get(id)
+    if (own === undefined || isFinal(own.task.state)) return []
+    if (own.task.state === 'stopping') return [] // The `stop` will say when it is over.
+    own.task = { ...own.task, exitCode }
+    const text = message === '' ? `exited with code ${exitCode}` : message
+    this.#move(own, 'failed', text, nowMs)
+    this.#countFailure(own, { temporary: true, message: text }, nowMs)
+    return []
+  }
+
+  stopped(id: TaskId, nowMs: number): Effect[] {
+    const own = this.#tasks.get(id)
+    if (own === undefined) return []
+    const replaced = own.checks.some(({ mustReplace }) => mustReplace)
+    this.#move(own, 'stopped', own.task.message, nowMs)
+    if (replaced) {
+      const failed = own.checks.find(({ mustReplace }) => mustReplace)
+      this.#countFailure(
+        own,
+        { temporary: true, message: `unhealthy: ${failed?.message ?? ''}` },
+        nowMs,
+      )
+    }
+    return this.#forget(own)
+  }
+
+  probed(
+    id: TaskId,
+    probe: { readonly check: number; readonly healthy: boolean; readonly message: string },
+    nowMs: number,
+  ): void {
+    const own = this.#tasks.get(id)
+    const check = own?.spec.health[probe.check]
+    const state = own?.checks[probe.check]
+    if (own === undefined || check === undefined || state === undefined) return
+    own.probing.delete(probe.check)
+    if (own.task.state !== 'running') return
+    own.checks[probe.check] = judge(state, check, probe, { nowMs, startedAtMs: own.startedAtMs })
+    const health = overallHealth(own.checks)
+    if (health === own.task.health) return
+    own.task = {
+      ...own.task,
+      health,
+      message: health === 'healthy' ? '' : probe.message.slice(0, 500),
+    }
+    this.#touch(own, nowMs)
+  }
+
+  /** Takes over what a runtime found: after a start of the daemon, or after the engine was away. */
+  adopt(
+    found: readonly Found[],
+    runtime: 'docker' | 'process',
+    specOf: SpecOf,
+    nowMs: number,
+  ): Effect[] {
+    const effects: Effect[] = []
+    const listed = new Set(found.map(({ task }) => task))
+    for (const own of this.#tasks.values()) {
+      const isHere = runtimeOf(own.spec) === runtime && !listed.has(own.task.id)
+      if (isHere && (own.task.state === 'running' || own.task.state === 'stopping')) {
+        effects.push(
+          ...this.#ended(own.task.id, -1, 'it was gone when the engine came back', nowMs),
+        )
+      }
+    }
+    for (const one of found) {
+      const own = this.#tasks.get(one.task)
+      if (own !== undefined) {
+        if (!one.running && own.task.state !== 'preparing') {
+          effects.push(...this.#ended(one.task, one.exitCode ?? -1, '', nowMs))
+        }
+        continue
+      }
+      const spec = specOf(one, runtime)
+      const task: Task = {
+        id: one.task,
+        app: appOfSlot(one.slot),
+        slot: one.slot,
+        revision: one.revision,
+        state: 'running',
+        health: spec.health.length === 0 ? 'none' : 'unknown',
+        ports: one.ports,
+        sinceMs: one.startedAtMs,
+        message: '',
+      }
+      const adopted = this.#add(task, spec, nowMs)
+      adopted.checks = spec.health.map(() => createCheck(nowMs))
+      if (!one.running) effects.push(...this.exited(one.task, one.exitCode ?? -1, '', nowMs))
+    }
+    return effects
+  }
+
+  /** The probes that are due. */
+  probesDue(nowMs: number): Effect[] {
+    const effects: Effect[] = []
+    for (const own of this.#tasks.values()) {
+      if (own.task.state !== 'running') continue
+      for (const [check, state] of own.checks.entries()) {
+        if (state.nextProbeAtMs > nowMs || own.probing.has(check)) continue
+        own.probing.add(check)
+        const { id: task, ports } = own.task
+        effects.push({ kind: 'probe', task, check, spec: own.spec, ports })
+      }
+    }
+    return effects
+  }
+
+  /** Drops what has run out: refusals, port bans, and the failures and ended tasks of slots that are not here. */
+  expire(nowMs: number, isOwn: (slot: SlotId) => boolean): Effect[] {
+    const effects: Effect[] = []
+    for (const [slot, { untilMs }] of this.#refusals) {
+      if (untilMs > nowMs) continue
+      this.#refusals.delete(slot)
+      this.#changes++
+    }
+    for (const [port, untilMs] of this.#bannedPorts) {
+      if (untilMs <= nowMs) this.#bannedPorts.delete(port)
+    }
+    for (const own of this.#tasks.values()) {
+      const { slot, state } = own.task
+      if (isFinal(state) && !isOwn(slot) && !this.#refusals.has(slot))
+        effects.push(...this.#forget(own))
+    }
+    for (const slot of this.#failures.keys()) {
+      if (!isOwn(slot) && !this.#refusals.has(slot)) this.#failures.delete(slot)
+    }
+    return effects
+  }
+
+  /** When something here is due next. */
+  wakeAtMs(): number {
+    let at = Infinity
+    for (const { untilMs } of this.#refusals.values()) at = Math.min(at, untilMs)
+    for (const own of this.#tasks.values()) {
+      if (own.task.state !== 'running') continue
+      for (const [check, { nextProbeAtMs }] of own.checks.entries()) {
+        if (!own.probing.has(check)) at = Math.min(at, nextProbeAtMs)
+      }
+    }
+    return at
+  }
+
+  /** Forgets refusals of revisions that are no longer wanted. */
+  dropStaleRefusals(revisionOf: (slot: SlotId) => RevisionId | undefined): void {
+    for (const [slot, { revision }] of this.#refusals) {
+      if (revisionOf(slot) === revision) continue
+      this.#refusals.delete(slot)
+      this.#changes++
+    }
+  }
+
+  #ended(id: TaskId, exitCode: number, message: string, nowMs: number): Effect[] {
+    const own = this.#tasks.get(id)
+    return own?.task.state === 'stopping'
+      ? this.stopped(id, nowMs)
+      : this.exited(id, exitCode, message, nowMs)
+  }
+
+  #add(task: Task, spec: AppSpec, nowMs: number): Own {
+    const own: Own = {
+      task,
+      spec,
+      startedAtMs: nowMs,
+      servingSinceMs: undefined,
+      checks: [],
+      probing: new Set(),
+    }
+    this.#tasks.set(task.id, own)
+    this.#touch(own, nowMs)
+    return own
+  }
+
+  #move(own: Own, to: TaskState, message: string, nowMs: number): boolean {
+    if (!mayMove(own.task.state, to)) return false
+    own.task = { ...own.task, state: to, message: message.slice(0, 500), sinceMs: nowMs }
+    this.#touch(own, nowMs)
+    return true
+  }
+
+  #touch(own: Own, nowMs: number): void {
+    own.servingSinceMs = isServing(own.task) ? (own.servingSinceMs ?? nowMs) : undefined
+    this.#changes++
+  }
+
+  #countFailure(
+    own: Own,
+    failure: { readonly temporary: boolean; readonly message: string },
+    nowMs: number,
+  ): void {
+    const { slot, revision } = own.task
+    const before = this.#failures.get(slot)
+    const isSame = before?.revision === revision
+    const ranWell = nowMs - own.startedAtMs >= Math.max(GOOD_RUN_MS, before?.delayMs ?? 0)
+    const count = isSame && !ranWell ? before.count + 1 : 1
+    const { initial, factor, max } = own.spec.backoff
+    const delayMs = backoffMs(count, { initialMs: toMs(initial), factor, maxMs: toMs(max) })
+    const { message } = failure
+    this.#failures.set(slot, { revision, count, delayMs, retryAtMs: nowMs + delayMs, message })
+    if (!failure.temporary || count >= REFUSE_AFTER_FAILURES) {
+      const times = count === 1 ? '' : ` (${count} times in a row)`
+      const untilMs = nowMs + Math.max(REFUSAL_MS_MIN, delayMs)
+      this.#refusals.set(slot, { slot, revision, reason: `${message}${times}`, untilMs })
+    }
+    this.#changes++
+  }
+
+  /** Removes the slot's ended tasks; the last one is kept for its logs until a new one begins twice over. */
+  #forgetEnded(slot: SlotId, beside: TaskId): Effect[] {
+    const ended = [...this.#tasks.values()]
+      .filter(({ task }) => task.slot === slot && isFinal(task.state) && task.id !== beside)
+      .toSorted((one, other) => other.task.sinceMs - one.task.sinceMs)
+    return ended.slice(1).flatMap(own => this.#forget(own))
+  }
+
+  #forget(own: Own): Effect[] {
+    this.#tasks.delete(own.task.id)
+    this.#changes++
+    return [{ kind: 'remove', task: own.task.id, runtime: runtimeOf(own.spec) }]
+  }
+
+  #portsInUse(nowMs: number): Set<number> {
+    const used = new Set<number>()
+    for (const [port, untilMs] of this.#bannedPorts) if (untilMs > nowMs) used.add(port)
+    for (const { task } of this.#tasks.values()) {
+      if (isFinal(task.state)) continue
+      for (const { hostPort } of task.ports) used.add(hostPort)
+    }
+    return used
+  }
+}
+
+/** Finds the app of a task that a runtime found: at its own revision where the history still has it. */
+export type SpecOf = (found: Found, runtime: 'docker' | 'process') => AppSpec

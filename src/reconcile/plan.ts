@@ -1,0 +1,309 @@
+/**
+ * Compares what should run on this node with what does, and lists the difference.
+ *
+ * The rules, in the order in which they matter:
+ *
+ * 1. A slot that exists no more, or that no node may run, is stopped.
+ * 2. A slot that belongs to another node is kept until that node serves it (make
+ *    before break), unless the app says it must never run twice.
+ * 3. A slot that belongs here runs exactly once, at the wanted revision; the new
+ *    task comes before the old one goes, where there is room for both.
+ * 4. What keeps failing waits longer each time, and is never started above the
+ *    node's declared capacity.
+ *
+ * A second pass over the result of the first finds nothing to do.
+ *
+ * @module
+ */
+
+import type { AppSpec } from '../model/app.ts'
+import { toMs } from '../model/duration.ts'
+import {
+  appOfSlot,
+  type AppId,
+  type NodeId,
+  type RevisionId,
+  type SlotId,
+  type TaskId,
+} from '../model/ids.ts'
+import { isFinal, isServing, type Task } from '../model/task.ts'
+import type { Room } from './room.ts'
+import { rolloutBlocker } from './rollout.ts'
+
+/** How long a start waits for room that handed-over tasks still hold, before they go first after all. */
+export const ROOM_PATIENCE_MS = 10_000
+
+/** A task on this node, with what only this node knows of it. */
+export interface LocalTask {
+  readonly task: Task
+  /** The app at the task's own revision: what it holds of the node. */
+  readonly spec: AppSpec
+  /** Since when it serves, by this node's clock; nothing while it does not. */
+  readonly servingSinceMs?: number
+  /** True when its health checks have given it up. */
+  readonly mustReplace: boolean
+}
+
+/** A task on another node that may still be there: its node is neither dead nor gone. */
+export interface RemoteTask {
+  readonly node: NodeId
+  readonly task: Task
+  /** Since when this node has seen it serve. */
+  readonly servingSinceMs?: number
+}
+
+/** An app as the plan needs it. */
+export interface WantedApp {
+  readonly id: AppId
+  readonly revision: RevisionId
+  readonly spec: AppSpec
+}
+
+/** All that a plan is made of. */
+export interface PlanInput {
+  readonly self: NodeId
+  readonly nowMs: number
+  readonly apps: ReadonlyMap<AppId, WantedApp>
+  /** Where each slot belongs. A slot that is in neither map exists no more. */
+  readonly placed: ReadonlyMap<SlotId, NodeId>
+  readonly unplaced: ReadonlySet<SlotId>
+  /** The slots placed on this node: those of `placed` that name `self`, in a fixed order. */
+  readonly own: readonly SlotId[]
+  readonly local: readonly LocalTask[]
+  readonly remote: (slot: SlotId) => readonly RemoteTask[]
+  readonly room: Room
+  /** When a slot that failed here may be tried again; nothing when it may at once. */
+  readonly retryAtMs: (slot: SlotId, revision: RevisionId) => number | undefined
+  /** Since when a slot has waited for room. */
+  readonly waitingForRoomSinceMs: (slot: SlotId) => number | undefined
+  /** False while the node has not yet heard of the others: then nothing new is started. */
+  readonly mayStart: boolean
+}
+
+/** What to do next. Data, not a call: the caller carries it out. */
+export type Action =
+  | { readonly kind: 'start'; readonly slot: SlotId; readonly app: WantedApp }
+  | { readonly kind: 'stop'; readonly task: TaskId; readonly reason: string }
+
+/** Why a slot that belongs here does not run (at its revision) yet. */
+export interface Wait {
+  readonly slot: SlotId
+  readonly reason: string
+  /** True when it waits for room on this node. */
+  readonly forRoom: boolean
+  /** When to plan again even if nothing happens. */
+  readonly untilMs?: number
+}
+
+/** The difference between what is wanted and what is. */
+export interface Plan {
+  readonly actions: readonly Action[]
+  readonly waits: readonly Wait[]
+}
+
+/** Makes the plan of one node for now. Pure: the same input gives the same plan. */
+export function plan(input: PlanInput): Plan {
+  const actions: Action[] = []
+  const waits: Wait[] = []
+  const bySlot = groupLive(input.local)
+  const room = input.room.copy()
+
+  for (const [slot, tasks] of bySlot) {
+    if (input.placed.get(slot) === input.self) continue
+    for (const local of tasks) {
+      const reason = whyStopForeign(input, slot, local)
+      if (reason !== undefined) stop(actions, local, reason)
+    }
+  }
+  for (const slot of input.own) {
+    const step = planOwn(input, slot, bySlot.get(slot) ?? [], room)
+    actions.push(...step.actions)
+    if (step.wait !== undefined) waits.push(step.wait)
+  }
+  return { actions: [...actions, ...makeRoom(input, bySlot, waits)], waits }
+}
+
+/** The tasks that are neither over nor on their way out are live; those that are stopping still hold their place. */
+function groupLive(local: readonly LocalTask[]): Map<SlotId, LocalTask[]> {
+  const bySlot = new Map<SlotId, LocalTask[]>()
+  for (const one of local) {
+    if (isFinal(one.task.state)) continue
+    const group = bySlot.get(one.task.slot)
+    if (group === undefined) bySlot.set(one.task.slot, [one])
+    else group.push(one)
+  }
+  return bySlot
+}
+
+/** Why a task whose slot is not this node's must stop now, or nothing while it should be kept. */
+function whyStopForeign(input: PlanInput, slot: SlotId, local: LocalTask): string | undefined {
+  const app = input.apps.get(local.task.app)
+  if (app === undefined) return 'the app was removed'
+  const owner = input.placed.get(slot)
+  if (owner === undefined) {
+    return input.unplaced.has(slot) ? 'no node may run it now' : 'the app was scaled down'
+  }
+  if (app.spec.update.order === 'stop-first')
+    return `it belongs to another node, and must not run twice`
+  const monitorMs = toMs(app.spec.update.monitor)
+  const taken = input
+    .remote(slot)
+    .some(
+      ({ node, task, servingSinceMs }) =>
+        node === owner &&
+        task.revision === app.revision &&
+        servingSinceMs !== undefined &&
+        (input.nowMs - servingSinceMs >= monitorMs || !isServing(local.task)),
+    )
+  return taken ? 'another node runs it now' : undefined
+}
+
+interface Step {
+  readonly actions: readonly Action[]
+  readonly wait?: Wait
+}
+
+/** What to do about one slot that belongs here, given its live tasks. Takes the room of what it starts. */
+function planOwn(input: PlanInput, slot: SlotId, tasks: readonly LocalTask[], room: Room): Step {
+  const app = input.apps.get(appOfSlot(slot))
+  if (app === undefined) return { actions: [] }
+  const current = tasks.filter(({ task }) => task.revision === app.revision)
+  const going = current.filter(({ task }) => task.state === 'stopping')
+  const [kept, ...extra] = current
+    .filter(({ task, mustReplace }) => task.state !== 'stopping' && !mustReplace)
+    .toSorted(byAge)
+  const old = tasks.filter(({ task }) => task.revision !== app.revision)
+  const actions: Action[] = []
+
+  for (const local of current)
+    if (local.mustReplace) stop(actions, local, 'its health checks failed')
+  for (const local of extra) stop(actions, local, 'the slot runs twice here')
+  if (kept !== undefined) {
+    if (kept.servingSinceMs !== undefined) {
+      for (const local of old) stop(actions, local, 'a newer revision runs')
+    }
+    return { actions }
+  }
+  const next = planStart(input, app, slot, { old, going, room })
+  return { actions: [...actions, ...next.actions], ...(next.wait && { wait: next.wait }) }
+}
+
+interface StartContext {
+  readonly old: readonly LocalTask[]
+  /** Tasks of the wanted revision that are on their way out. */
+  readonly going: readonly LocalTask[]
+  readonly room: Room
+}
+
+function planStart(input: PlanInput, app: WantedApp, slot: SlotId, context: StartContext): Step {
+  const { old, going, room } = context
+  const wait = (reason: string, more: Partial<Wait> = {}): Step => ({
+    actions: [],
+    wait: { slot, reason, forRoom: false, ...more },
+  })
+  if (!input.mayStart) return wait('the node is still looking for the others')
+
+  const retryAtMs = input.retryAtMs(slot, app.revision)
+  if (retryAtMs !== undefined && retryAtMs > input.nowMs) {
+    return wait('it failed here and backs off before the next try', { untilMs: retryAtMs })
+  }
+  const remote = input.remote(slot)
+  const blocker = whyNotYet(input, app, slot, old, remote)
+  if (blocker !== undefined) return wait(blocker.reason, blocker)
+
+  const stopFirst = app.spec.update.order === 'stop-first'
+  if (stopFirst && remote.some(({ task }) => !isFinal(task.state))) {
+    return wait('another node still runs it, and it must not run twice')
+  }
+  if (stopFirst && old.length + going.length > 0)
+    return makeWay(slot, old, 'the old task must end first')
+  if (room.take(app.spec)) return { actions: [{ kind: 'start', slot, app }] }
+
+  const freed = room.copy()
+  for (const local of [...old, ...going]) freed.release(local.spec)
+  if (freed.fits(app.spec) && old.length + going.length > 0) {
+    return makeWay(slot, old, 'the node has no room for both: the old task must end first')
+  }
+  return wait(`the node has no room yet: ${room.shortage(app.spec)}`, { forRoom: true })
+}
+
+/** Stops the old tasks so that the new one can start on a later turn. */
+function makeWay(slot: SlotId, old: readonly LocalTask[], reason: string): Step {
+  const actions: Action[] = []
+  for (const local of old) stop(actions, local, 'a newer revision takes its place')
+  return { actions, wait: { slot, reason, forRoom: false } }
+}
+
+/** Why a rollout holds the slot back. A slot whose old task does not serve anyway goes at once: nothing can be lost. */
+function whyNotYet(
+  input: PlanInput,
+  app: WantedApp,
+  slot: SlotId,
+  old: readonly LocalTask[],
+  remote: readonly RemoteTask[],
+): { reason: string; untilMs?: number } | undefined {
+  const serves =
+    old.some(({ servingSinceMs }) => servingSinceMs !== undefined) ||
+    remote.some(({ task }) => task.revision !== app.revision && isServing(task))
+  if (!serves) return undefined
+  const monitorMs = toMs(app.spec.update.monitor)
+  let untilMs: number | undefined
+  const blocker = rolloutBlocker(app.id, slot, {
+    parallelism: app.spec.update.parallelism,
+    isUnplaced: other => input.unplaced.has(other),
+    isDone: other => {
+      const sinceMs = servingSince(input, app, other)
+      if (sinceMs === undefined) return false
+      if (input.nowMs - sinceMs >= monitorMs) return true
+      untilMs = Math.min(untilMs ?? Infinity, sinceMs + monitorMs)
+      return false
+    },
+  })
+  if (blocker === undefined) return undefined
+  const reason = `the rollout waits for ${blocker} to serve the new revision`
+  return { reason, ...(untilMs !== undefined && { untilMs }) }
+}
+
+/** Since when the slot is served at the wanted revision, here or elsewhere. */
+function servingSince(input: PlanInput, app: WantedApp, slot: SlotId): number | undefined {
+  const here = input.local.filter(({ task }) => task.slot === slot)
+  const since = [...here, ...input.remote(slot)]
+    .filter(({ task }) => task.revision === app.revision)
+    .flatMap(({ servingSinceMs }) => (servingSinceMs === undefined ? [] : [servingSinceMs]))
+  return since.length === 0 ? undefined : Math.min(...since)
+}
+
+/**
+ * Two full nodes that swap tasks would wait for each other for ever. So after a
+ * while, what is to be handed over and stands in the way goes first.
+ */
+function makeRoom(
+  input: PlanInput,
+  bySlot: ReadonlyMap<SlotId, readonly LocalTask[]>,
+  waits: readonly Wait[],
+): Action[] {
+  const patient = waits.every(({ slot, forRoom }) => {
+    const sinceMs = forRoom ? input.waitingForRoomSinceMs(slot) : undefined
+    return sinceMs === undefined || input.nowMs - sinceMs < ROOM_PATIENCE_MS
+  })
+  if (patient) return []
+  const actions: Action[] = []
+  for (const [slot, tasks] of bySlot) {
+    if (input.placed.get(slot) === input.self) continue
+    for (const local of tasks) stop(actions, local, 'its room is needed for what belongs here')
+  }
+  return actions
+}
+
+function stop(actions: Action[], { task }: LocalTask, reason: string): void {
+  if (task.state === 'stopping' || isFinal(task.state)) return
+  if (actions.some(action => action.kind === 'stop' && action.task === task.id)) return
+  actions.push({ kind: 'stop', task: task.id, reason })
+}
+
+/** Serving tasks before others, then the older, then by name: every pass keeps the same one. */
+function byAge(one: LocalTask, other: LocalTask): number {
+  const since = (local: LocalTask): number => local.servingSinceMs ?? Infinity
+  if (since(one) !== since(other)) return since(one) < since(other) ? -1 : 1
+  return one.task.id < other.task.id ? -1 : 1
+}
