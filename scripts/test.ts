@@ -51,7 +51,7 @@ function chooseFiles(named: readonly string[], rooms: readonly string[]): string
 
 async function run(files: readonly string[]): Promise<number> {
   const stop = new AbortController()
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stop.abort())
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => stop.abort())
   const options = {
     timeoutMs: readNumber('--timeout', values.timeout) * 1000,
     requireAll: process.env['SHOAL_REQUIRE_ALL'] === '1',
