@@ -99,6 +99,8 @@ export type Effect =
   | { readonly kind: 'persist'; readonly token: number; readonly update: Uint8Array }
   /** Read the document from the disk again, and say `reloaded`. */
   | { readonly kind: 'reload' }
+  /** Keep this writer id from now on, durably, before the next `persist`. */
+  | { readonly kind: 'keep-client-id'; readonly clientId: number }
   | { readonly kind: 'publish'; readonly message: Message }
   | { readonly kind: 'send'; readonly to: NodeId; readonly message: Message }
   | { readonly kind: 'reply'; readonly request: number; readonly result: EditResult }

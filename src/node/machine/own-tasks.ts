@@ -29,11 +29,16 @@ const GOOD_RUN_MS = 60_000
 /** A port that was taken by a stranger is not tried again for so long. */
 const PORT_BAN_MS = 60_000
 
+/** A stop that failed is tried again after so long. */
+const STOP_RETRY_MS = 5_000
+
 interface Own {
   task: Task
   readonly spec: AppSpec
   startedAtMs: number
   servingSinceMs: number | undefined
+  /** When a stop that failed is tried again. */
+  stopAgainAtMs: number
   checks: CheckState[]
   /** Checks whose probe is on its way. */
   readonly probing: Set<number>
@@ -144,14 +149,7 @@ export class OwnTasks {
   stop(id: TaskId, reason: string, nowMs: number): Effect[] {
     const own = this.#tasks.get(id)
     if (own === undefined || !this.#move(own, 'stopping', reason, nowMs)) return []
-    return [
-      {
-        kind: 'stop',
-        task: id,
-        runtime: runtimeOf(own.spec),
-        graceMs: toMs(own.spec.stopGrace),
-      },
-    ]
+    return [stopOf(own)]
   }
 
   started(id: TaskId, nowMs: number): Effect[] {
@@ -212,6 +210,27 @@ export class OwnTasks {
       )
     }
     return this.#forget(own)
+  }
+
+  /** A stop that did not work: the task still runs, and the next plan tries again. */
+  stopFailed(id: TaskId, message: string, nowMs: number): Effect[] {
+    const own = this.#tasks.get(id)
+    if (own?.task.state !== 'stopping') return []
+    own.task = { ...own.task, message: `cannot be stopped: ${message}`.slice(0, 500) }
+    own.stopAgainAtMs = nowMs + STOP_RETRY_MS
+    this.#changes++
+    return []
+  }
+
+  /** Stops that did not work and are due again. */
+  stopsDue(nowMs: number): Effect[] {
+    const effects: Effect[] = []
+    for (const own of this.#tasks.values()) {
+      if (own.task.state !== 'stopping' || own.stopAgainAtMs > nowMs) continue
+      own.stopAgainAtMs = Infinity
+      effects.push(stopOf(own))
+    }
+    return effects
   }
 
   probed(
@@ -322,6 +341,7 @@ export class OwnTasks {
     let at = Infinity
     for (const { untilMs } of this.#refusals.values()) at = Math.min(at, untilMs)
     for (const own of this.#tasks.values()) {
+      at = Math.min(at, own.stopAgainAtMs)
       if (own.task.state !== 'running') continue
       for (const [check, { nextProbeAtMs }] of own.checks.entries()) {
         if (!own.probing.has(check)) at = Math.min(at, nextProbeAtMs)
@@ -352,6 +372,7 @@ export class OwnTasks {
       spec,
       startedAtMs: nowMs,
       servingSinceMs: undefined,
+      stopAgainAtMs: Infinity,
       checks: [],
       probing: new Set(),
     }
@@ -421,3 +442,7 @@ export class OwnTasks {
 
 /** Finds the app of a task that a runtime found: at its own revision where the history still has it. */
 export type SpecOf = (found: Found, runtime: 'docker' | 'process') => AppSpec
+
+function stopOf({ task, spec }: Own): Effect {
+  return { kind: 'stop', task: task.id, runtime: runtimeOf(spec), graceMs: toMs(spec.stopGrace) }
+}

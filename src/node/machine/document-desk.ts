@@ -1,0 +1,221 @@
+import { createDesiredDoc, type DesiredDoc } from '../../crdt/desired-doc.ts'
+import type { Desired, Edit } from '../../model/desired.ts'
+import type { NodeId } from '../../model/ids.ts'
+import type { Verify } from '../../util/keys.ts'
+import type { Random } from '../../util/random.ts'
+import type { ClusterEvent, Effect } from './events.ts'
+import { PendingEdits } from './pending-edits.ts'
+import { tellingsOfDesired } from './tellings.ts'
+
+/** After a disk refused an update of another node, the whole document is offered to it again so often. */
+const PERSIST_RETRY_MS = 5_000
+
+/** Edits that wait for the one before them to be on the disk; more are refused. */
+const QUEUE_MAX = 1_000
+
+/** Options of {@link DocumentDesk}. */
+export interface DocumentDeskOptions {
+  readonly self: NodeId
+  readonly clientId: number
+  readonly sign: (bytes: Uint8Array) => Uint8Array
+  readonly verify: Verify
+  readonly random: Random
+  /** The document as the disk has it. */
+  readonly updates: readonly Uint8Array[]
+}
+
+/**
+ * Where the document is kept: takes edits and updates, sees to it that each is on
+ * the disk before anybody is told of it, and answers the author when it is safe.
+ */
+export class DocumentDesk {
+  readonly #options: DocumentDeskOptions
+  readonly #edits: PendingEdits
+  #doc: DesiredDoc
+  #clientId: number
+  readonly #queue: { readonly request: number; readonly edit: Edit }[] = []
+  /** Answers owed to others once the update before them is on the disk. */
+  readonly #storedAcks: { readonly token: number; readonly to: NodeId; readonly id: number }[] = []
+  #lastToken = 0
+  #persistedToken = 0
+  #persistRetryAtMs = Infinity
+  #admitted: ReadonlySet<NodeId> = new Set()
+
+  constructor(options: DocumentDeskOptions) {
+    this.#options = options
+    this.#clientId = options.clientId
+    this.#edits = new PendingEdits(options.self)
+    this.#doc = this.#open(options.updates)
+    this.#admitted = new Set(this.#doc.read().nodes.keys())
+  }
+
+  get doc(): DesiredDoc {
+    return this.#doc
+  }
+
+  get admitted(): ReadonlySet<NodeId> {
+    return this.#admitted
+  }
+
+  /** True while an edit is in the document but not on the disk: nobody may be shown it. */
+  get isPersisting(): boolean {
+    return this.#edits.isPersisting
+  }
+
+  wakeAtMs(): number {
+    return Math.min(this.#edits.wakeAtMs(), this.#persistRetryAtMs)
+  }
+
+  /** Makes an edit, or queues it behind one that is not yet on the disk. */
+  edit(request: number, edit: Edit, nowMs: number): Effect[] {
+    if (this.#edits.isPersisting) {
+      if (this.#queue.length < QUEUE_MAX) {
+        this.#queue.push({ request, edit })
+        return []
+      }
+      const reason = `${QUEUE_MAX} edits wait for this node's disk already: try again`
+      return [{ kind: 'reply', request, result: { ok: false, reason } }]
+    }
+    const before = this.#doc.read()
+    const edited = this.#doc.edit(edit, { timeMs: nowMs })
+    if (!edited.ok) return [{ kind: 'reply', request, result: edited }]
+    const { update, revisions } = edited
+    if (update === undefined) {
+      const storedOn = [this.#options.self]
+      const result = { ok: true, changed: false, storedOn, onlyHere: false, revisions } as const
+      return [{ kind: 'reply', request, result }]
+    }
+    const token = ++this.#lastToken
+    this.#edits.add(token, { request, update, revisions })
+    return [{ kind: 'persist', token, update }, ...this.changed(before, nowMs)]
+  }
+
+  /** The disk has everything up to `token`. Edits go on to `peers` for their disks. */
+  persisted(token: number, peers: readonly NodeId[], nowMs: number): Effect[] {
+    this.#persistedToken = Math.max(this.#persistedToken, token)
+    return [
+      ...this.#edits.persisted(token, peers, nowMs),
+      ...this.#acknowledgeStored(),
+      ...this.#editNext(nowMs),
+    ]
+  }
+
+  /** The disk refused. An edit is taken back whole; what others sent stays, and is offered to the disk again. */
+  persistFailed(token: number, reason: string, nowMs: number): Effect[] {
+    const told = telling(nowMs, 'document', 'disk', `refused an update: ${reason}`)
+    const failed = this.#edits.failed(token, reason)
+    if (failed !== undefined) return [...failed, { kind: 'reload' }, told]
+    this.#persistRetryAtMs = nowMs + PERSIST_RETRY_MS
+    return [told]
+  }
+
+  /** Starts again from what the disk has. */
+  reloaded(updates: readonly Uint8Array[], nowMs: number): Effect[] {
+    const before = this.#doc.read()
+    this.#doc = this.#open(updates)
+    return [...this.changed(before, nowMs), ...this.#editNext(nowMs)]
+  }
+
+  stored(id: number, by: NodeId): Effect[] {
+    return this.#edits.stored(id, by)
+  }
+
+  /** Takes in bytes of another node. `isWhole` is false when they are bad, or wait for earlier ones. */
+  take(
+    update: Uint8Array,
+    nameOf: (node: NodeId) => string,
+    from: NodeId,
+    nowMs: number,
+  ): { readonly effects: Effect[]; readonly isWhole: boolean } {
+    const before = this.#doc.read()
+    const applied = this.#doc.apply(update)
+    if (!applied.ok) {
+      const text = `sent a bad update of the document: ${applied.reason}`
+      return { isWhole: false, effects: [telling(nowMs, 'refused', nameOf(from), text)] }
+    }
+    const effects: Effect[] = applied.logWasBehind ? this.#renewClientId(nowMs) : []
+    if (!applied.changed) return { isWhole: !applied.waiting, effects }
+    effects.push(
+      { kind: 'persist', token: ++this.#lastToken, update },
+      ...this.changed(before, nowMs),
+    )
+    for (const { app, lost, lostAuthor } of applied.newConflicts) {
+      const text = `was edited twice at once: revision ${lost} by ${nameOf(lostAuthor)} lost, and is kept in the history`
+      effects.push(telling(nowMs, 'conflict', app, text))
+    }
+    return { isWhole: !applied.waiting, effects }
+  }
+
+  /** Owes `to` an answer when all that was taken so far is on the disk. */
+  acknowledge(to: NodeId, id: number): Effect[] {
+    this.#storedAcks.push({ token: this.#lastToken, to, id })
+    return this.#acknowledgeStored()
+  }
+
+  expire(nowMs: number): Effect[] {
+    const effects = this.#edits.expire(nowMs)
+    if (nowMs < this.#persistRetryAtMs) return effects
+    this.#persistRetryAtMs = Infinity
+    return [...effects, { kind: 'persist', token: ++this.#lastToken, update: this.#doc.snapshot() }]
+  }
+
+  /** What follows from a change of the document: who is admitted, and what to tell. */
+  changed(before: Desired, nowMs: number): Effect[] {
+    const desired = this.#doc.read()
+    const effects = tellingsOfDesired(before, desired, nowMs).map((event): Effect => ({
+      kind: 'tell',
+      event,
+    }))
+    const admitted = new Set(desired.nodes.keys())
+    const isSame =
+      admitted.size === this.#admitted.size && [...admitted].every(node => this.#admitted.has(node))
+    if (isSame) return effects
+    this.#admitted = admitted
+    return [...effects, { kind: 'admit', nodes: admitted }]
+  }
+
+  #open(saved: readonly Uint8Array[]): DesiredDoc {
+    const { self, sign, verify } = this.#options
+    return createDesiredDoc({ self, clientId: this.#clientId, sign, verify, saved })
+  }
+
+  /** This node's disk was put back to an older state: it must not write the same place of its log twice. */
+  #renewClientId(nowMs: number): Effect[] {
+    this.#clientId = 1 + Math.floor(this.#options.random() * (2 ** 32 - 2))
+    this.#doc.useClientId(this.#clientId)
+    const text = 'is older than what this node once said: it goes on under a new writer id'
+    return [
+      { kind: 'keep-client-id', clientId: this.#clientId },
+      telling(nowMs, 'document', 'disk', text),
+    ]
+  }
+
+  #editNext(nowMs: number): Effect[] {
+    const effects: Effect[] = []
+    while (!this.#edits.isPersisting) {
+      const next = this.#queue.shift()
+      if (next === undefined) break
+      effects.push(...this.edit(next.request, next.edit, nowMs))
+    }
+    return effects
+  }
+
+  #acknowledgeStored(): Effect[] {
+    const effects: Effect[] = []
+    while (this.#storedAcks[0] !== undefined && this.#storedAcks[0].token <= this.#persistedToken) {
+      const { to, id } = this.#storedAcks.shift()!
+      effects.push({ kind: 'send', to, message: { kind: 'stored', id } })
+    }
+    return effects
+  }
+}
+
+/** An effect that tells people something. */
+export function telling(
+  timeMs: number,
+  kind: ClusterEvent['kind'],
+  subject: string,
+  text: string,
+): Effect {
+  return { kind: 'tell', event: { timeMs, kind, subject, text } }
+}

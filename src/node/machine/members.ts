@@ -1,0 +1,87 @@
+import type { Admission } from '../../model/desired.ts'
+import type { NodeId } from '../../model/ids.ts'
+import type { NodeRecord } from '../../model/node-record.ts'
+import type { Verdict } from '../../model/verdict.ts'
+import type { KnownVerdict } from './events.ts'
+
+/**
+ * A node that said good-bye keeps its slots for so long: a daemon that is
+ * upgraded or restarted is back before that, and nothing had to move.
+ */
+export const LEAVE_GRACE_MS = 8_000
+
+/** How long a node that just started looks for the others before it believes that they are gone. */
+export const START_GRACE_MS = 3_000
+
+/** What this node knows of the others' liveness. */
+export class Members {
+  readonly #self: NodeId
+  readonly #startedAtMs: number
+  readonly #verdicts = new Map<NodeId, KnownVerdict>()
+
+  constructor(self: NodeId, nowMs: number) {
+    this.#self = self
+    this.#startedAtMs = nowMs
+  }
+
+  /** Takes a verdict; gives the one before when it is news. */
+  take(
+    { node, kind, incarnation }: Verdict,
+    nowMs: number,
+  ): { readonly before?: KnownVerdict } | undefined {
+    const before = this.#verdicts.get(node)
+    if (before?.kind === kind && before.incarnation === incarnation) return undefined
+    const sinceMs = before?.kind === kind ? before.sinceMs : nowMs
+    this.#verdicts.set(node, { kind, incarnation, sinceMs })
+    if (before?.kind === kind) return undefined
+    return before === undefined ? {} : { before }
+  }
+
+  /** What is known of a node; nothing when it was never heard of. A node never doubts itself. */
+  verdict(node: NodeId): KnownVerdict | undefined {
+    if (node === this.#self) return { kind: 'alive', incarnation: 0, sinceMs: this.#startedAtMs }
+    return this.#verdicts.get(node)
+  }
+
+  /** True for a node that is there: alive, or suspected and not yet given up. */
+  isPresent(node: NodeId): boolean {
+    const kind = this.verdict(node)?.kind
+    return kind === 'alive' || kind === 'suspect'
+  }
+
+  isAlive(node: NodeId): boolean {
+    return this.verdict(node)?.kind === 'alive'
+  }
+
+  /** True when slots may belong to the node: it is present, or has just gone for a restart. */
+  isEligible(record: NodeRecord, nowMs: number): boolean {
+    if (this.isPresent(record.node)) return true
+    const verdict = this.verdict(record.node)
+    return verdict?.kind === 'left' && !record.leaving && nowMs - verdict.sinceMs < LEAVE_GRACE_MS
+  }
+
+  /** True once every admitted node was heard of, or the time for that is over. */
+  isSettled(
+    admitted: ReadonlyMap<NodeId, Admission>,
+    hasRecord: (node: NodeId) => boolean,
+    nowMs: number,
+  ): boolean {
+    if (nowMs - this.#startedAtMs >= START_GRACE_MS) return true
+    for (const node of admitted.keys()) {
+      const kind = this.verdict(node)?.kind
+      if (kind === undefined || (this.isPresent(node) && !hasRecord(node))) return false
+    }
+    return true
+  }
+
+  /** When the next time-bound answer here changes. */
+  wakeAtMs(nowMs: number): number {
+    let at =
+      nowMs < this.#startedAtMs + START_GRACE_MS ? this.#startedAtMs + START_GRACE_MS : Infinity
+    for (const { kind, sinceMs } of this.#verdicts.values()) {
+      if (kind === 'left' && sinceMs + LEAVE_GRACE_MS > nowMs)
+        at = Math.min(at, sinceMs + LEAVE_GRACE_MS)
+    }
+    return at
+  }
+}

@@ -1,0 +1,91 @@
+import { fixedPortsOf, runtimeOf } from '../../model/app.ts'
+import type { Desired, DesiredApp } from '../../model/desired.ts'
+import type { NodeId, SlotId } from '../../model/ids.ts'
+import type { NodeRecord } from '../../model/node-record.ts'
+import type { PlacementApp, PlacementInput, PlacementNode } from '../../placement/input.ts'
+import type { Placement, Placer } from '../../placement/place.ts'
+
+/**
+ * Turns the shared facts into what placement reads. An app or a node that did not
+ * change is the same object as last time, which is how placement knows it.
+ */
+export class PlacementInputs {
+  readonly #apps = new Map<DesiredApp, PlacementApp>()
+  readonly #nodes = new Map<NodeId, { readonly key: string; readonly node: PlacementNode }>()
+
+  make(desired: Desired, records: readonly NodeRecord[]): PlacementInput {
+    const apps = Array.from(desired.apps.values(), app => this.#app(app))
+    const nodes = records.map(record => this.#node(record))
+    if (this.#apps.size > 2 * apps.length + 16) this.#prune(desired)
+    return { apps, nodes }
+  }
+
+  #app(app: DesiredApp): PlacementApp {
+    const known = this.#apps.get(app)
+    if (known !== undefined) return known
+    const { spec } = app
+    const made: PlacementApp = {
+      id: app.id,
+      revision: app.revision,
+      mode: spec.mode,
+      instances: app.instances,
+      resources: spec.resources,
+      fixedPorts: fixedPortsOf(spec),
+      constraints: spec.constraints,
+      runtime: runtimeOf(spec),
+      ...(spec.maxPerNode !== undefined && { maxPerNode: spec.maxPerNode }),
+    }
+    this.#apps.set(app, made)
+    return made
+  }
+
+  #node(record: NodeRecord): PlacementNode {
+    const { node: id, name, labels, runtimes, capacity, refusals, leaving } = record
+    const key = keyOf(record)
+    const known = this.#nodes.get(id)
+    if (known?.key === key) return known.node
+    const node: PlacementNode = {
+      id,
+      name,
+      labels,
+      runtimes,
+      capacity,
+      refusals,
+      accepting: !leaving,
+    }
+    this.#nodes.set(id, { key, node })
+    return node
+  }
+
+  #prune(desired: Desired): void {
+    const live = new Set(desired.apps.values())
+    for (const app of this.#apps.keys()) if (!live.has(app)) this.#apps.delete(app)
+  }
+}
+
+/**
+ * Places every slot. Where every node that could run a slot refuses it, the
+ * refusals do not count: somebody has to go on trying.
+ */
+export function placeOrInsist(placer: Placer, input: PlacementInput): Placement {
+  const first = placer.place(input)
+  const refused = new Set<SlotId>()
+  for (const { refusals } of input.nodes) {
+    for (const { slot } of refusals) if (first.unplaced.has(slot)) refused.add(slot)
+  }
+  if (refused.size === 0) return first
+  const nodes = input.nodes.map(node => {
+    const kept = node.refusals.filter(({ slot }) => !refused.has(slot))
+    return kept.length === node.refusals.length ? node : { ...node, refusals: kept }
+  })
+  return placer.place({ ...input, nodes })
+}
+
+/** True when the step between two versions of a record changes what placement reads of it. */
+export function affectsPlacement(before: NodeRecord | undefined, after: NodeRecord): boolean {
+  return before === undefined || keyOf(before) !== keyOf(after)
+}
+
+function keyOf({ name, labels, runtimes, capacity, refusals, leaving }: NodeRecord): string {
+  return JSON.stringify([name, labels, runtimes, capacity, refusals, leaving])
+}

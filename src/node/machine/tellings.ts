@@ -1,0 +1,63 @@
+import type { Desired } from '../../model/desired.ts'
+import type { NodeRecord } from '../../model/node-record.ts'
+import type { Task } from '../../model/task.ts'
+import type { ClusterEvent } from './events.ts'
+
+/** What is worth telling of the step from one version of a node's record to the next: every change of a task. */
+export function tellingsOf(
+  before: NodeRecord | undefined,
+  after: NodeRecord,
+  timeMs: number,
+): ClusterEvent[] {
+  const known = new Map<string, Task>(before?.tasks.map(task => [task.id, task]))
+  const events: ClusterEvent[] = []
+  const tell = (task: Task, text: string): void => {
+    events.push({ timeMs, kind: 'task', subject: task.id, text: `${text} on ${after.name}` })
+  }
+  for (const task of after.tasks) {
+    const old = known.get(task.id)
+    known.delete(task.id)
+    if (old?.state !== task.state) tell(task, describe(task))
+    else if (old.health !== task.health && task.state === 'running') tell(task, `is ${task.health}`)
+  }
+  for (const gone of known.values()) {
+    if (gone.state !== 'stopped' && gone.state !== 'failed') tell(gone, 'stopped')
+  }
+  if (before !== undefined && !before.leaving && after.leaving) {
+    events.push({
+      timeMs,
+      kind: 'node',
+      subject: after.name,
+      text: 'is leaving, and hands its tasks over',
+    })
+  }
+  return events
+}
+
+/** What is worth telling of a change of the desired state: apps that came, changed and went, and nodes that were let in or out. */
+export function tellingsOfDesired(before: Desired, after: Desired, timeMs: number): ClusterEvent[] {
+  const events: ClusterEvent[] = []
+  const tell = (kind: 'app' | 'node', subject: string, text: string): void => {
+    events.push({ timeMs, kind, subject, text })
+  }
+  for (const [id, app] of after.apps) {
+    const old = before.apps.get(id)
+    if (old === undefined) tell('app', id, `is wanted (revision ${app.revision})`)
+    else if (old.revision !== app.revision) tell('app', id, `goes to revision ${app.revision}`)
+    else if (old.instances !== app.instances) {
+      tell('app', id, `is scaled from ${old.instances} to ${app.instances}`)
+    }
+  }
+  for (const id of before.apps.keys()) if (!after.apps.has(id)) tell('app', id, 'was removed')
+  for (const [id, { name }] of after.nodes) {
+    if (!before.nodes.has(id)) tell('node', name, 'was admitted')
+  }
+  for (const [id, { name }] of before.nodes) {
+    if (!after.nodes.has(id)) tell('node', name, 'is admitted no more')
+  }
+  return events
+}
+
+function describe({ state, message }: Task): string {
+  return message === '' ? state : `${state} (${message})`
+}
