@@ -1,0 +1,77 @@
+import type { NodeId } from '../../model/ids.ts'
+import type { Verdict, VerdictKind } from '../../model/verdict.ts'
+import type { Rotating } from './swim-rotation.ts'
+import type { ProbeAddress, SwimUpdate } from './swim-message.ts'
+
+/** A verdict, or nothing heard of the node yet. */
+export type MemberState = VerdictKind | 'unseen'
+
+/** What this node knows of another admitted one. Owned and changed by the machine alone. */
+export interface Member extends Rotating {
+  readonly node: NodeId
+  /** Where it says that it listens, from its observed record. */
+  address: ProbeAddress | undefined
+  /** Where a datagram of its came from; used while nothing better is known. */
+  seenAt: ProbeAddress | undefined
+  state: MemberState
+  /** The highest that was heard of; −1 before anything was. */
+  incarnation: number
+  /** It speaks with an older incarnation than it had before (an old backup, a lost disk): it must be told. */
+  stale: boolean
+  /** When it was last told what is held against it outside of probes. */
+  toldAtMs: number
+}
+
+/** A member that nothing was heard of yet. */
+export function createMember(node: NodeId, address: ProbeAddress | undefined): Member {
+  return {
+    place: -1,
+    node,
+    address,
+    seenAt: undefined,
+    state: 'unseen',
+    incarnation: -1,
+    stale: false,
+    toldAtMs: -Infinity,
+  }
+}
+
+/** Where to send to a member, or nothing while nobody knows. */
+export function addressOf({ address, seenAt }: Member): ProbeAddress | undefined {
+  return address ?? seenAt
+}
+
+/** True for members that take part: they are probed, gossiped to, and asked for help. */
+export function isActive({ state }: Member): boolean {
+  return state === 'alive' || state === 'suspect'
+}
+
+/** True for members that are looked for now and then: they may come back without knowing that they were missed. */
+export function isLost({ state }: Member): boolean {
+  return state === 'dead' || state === 'unseen'
+}
+
+/** What is said of a member to the outside. One that was never heard of is dead, so that nothing is placed on it. */
+export function verdictOfMember({ node, state, incarnation }: Member): Verdict {
+  return state === 'unseen'
+    ? { node, kind: 'dead', incarnation: 0 }
+    : { node, kind: state, incarnation }
+}
+
+/** What a member is told of itself, so that it can refute (Lifeguard's buddy notice); nothing when all is well. */
+export function noticeTo(
+  { node, state, incarnation, stale }: Member,
+  self: NodeId,
+): SwimUpdate | undefined {
+  switch (state) {
+    case 'unseen':
+      return undefined
+    case 'alive':
+      return stale ? { kind: 'alive', node, incarnation } : undefined
+    case 'suspect':
+      return { kind: 'suspect', node, incarnation, by: self }
+    case 'dead':
+    case 'left':
+      return { kind: state, node, incarnation }
+  }
+}

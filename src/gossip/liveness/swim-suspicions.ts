@@ -1,0 +1,132 @@
+import type { NodeId } from '../../model/ids.ts'
+import type { SwimOptions } from './swim-options.ts'
+
+/** One node under suspicion here. */
+interface Suspicion {
+  /** When it was first heard of here; time slept through does not count. */
+  startedAtMs: number
+  /** Who accuses; no more are kept than shorten the wait. */
+  readonly accusers: NodeId[]
+  /** Somebody already holds it dead: as good as all confirmations. */
+  settled: boolean
+  deadlineMs: number
+}
+
+/** How many nodes there are to judge by. */
+export interface Electorate {
+  /** Nodes alive or suspect, this one included: N of the formula. */
+  readonly nodes: number
+  /** Nodes alive and beyond suspicion, this one not included: who could confirm. */
+  readonly confirmers: number
+}
+
+/** Shortest suspicion, in milliseconds: `suspicionMult` × max(1, log10 N) × `probeIntervalMs`. */
+export function suspicionMinMs(
+  { suspicionMult, probeIntervalMs }: SwimOptions,
+  nodes: number,
+): number {
+  return suspicionMult * Math.max(1, Math.log10(nodes)) * probeIntervalMs
+}
+
+/**
+ * How long a suspicion lasts that `confirmed` further nodes confirm: it falls from
+ * the longest to the shortest with the logarithm of the confirmations (Lifeguard,
+ * section IV-B). Where fewer nodes are left to confirm, fewer are asked for.
+ */
+export function suspicionMs(
+  options: SwimOptions,
+  { nodes, confirmers }: Electorate,
+  confirmed: number,
+): number {
+  const minMs = suspicionMinMs(options, nodes)
+  const maxMs = minMs * options.suspicionMaxMult
+  const wanted = Math.min(options.confirmations, confirmers)
+  if (confirmed >= wanted) return minMs
+  return maxMs - (maxMs - minMs) * (Math.log(confirmed + 1) / Math.log(wanted + 1))
+}
+
+/** Who is suspected, by whom, and until when. Bounded by the number of members. */
+export class Suspicions {
+  readonly #options: SwimOptions
+  readonly #open = new Map<NodeId, Suspicion>()
+  /** No suspicion ends earlier. */
+  #nextMs = Infinity
+
+  constructor(options: SwimOptions) {
+    this.#options = options
+  }
+
+  /** When to ask for {@link expired} again. */
+  get nextMs(): number {
+    return this.#nextMs
+  }
+
+  /** Opens a suspicion; `settled` when somebody already holds the node dead. */
+  open(node: NodeId, by: NodeId, settled: boolean, electorate: Electorate, nowMs: number): void {
+    const suspicion = { startedAtMs: nowMs, accusers: [by], settled, deadlineMs: Infinity }
+    this.#open.set(node, suspicion)
+    this.#set(suspicion, electorate)
+  }
+
+  /** Adds an accuser. True when it is a new one that shortens the suspicion, and so worth passing on. */
+  confirm(node: NodeId, by: NodeId, electorate: Electorate): boolean {
+    const suspicion = this.#open.get(node)
+    if (suspicion === undefined || suspicion.accusers.includes(by)) return false
+    if (suspicion.accusers.length > this.#options.confirmations) return false
+    suspicion.accusers.push(by)
+    this.#set(suspicion, electorate)
+    return true
+  }
+
+  /** Somebody holds the node dead: no more confirmations are waited for. */
+  settle(node: NodeId, electorate: Electorate): void {
+    const suspicion = this.#open.get(node)
+    if (suspicion === undefined) return
+    suspicion.settled = true
+    this.#set(suspicion, electorate)
+  }
+
+  /** For how long the node has been suspect here, in milliseconds. */
+  ageMs(node: NodeId, nowMs: number): number {
+    const suspicion = this.#open.get(node)
+    return suspicion === undefined ? 0 : nowMs - suspicion.startedAtMs
+  }
+
+  /** Ends a suspicion, one way or the other. */
+  close(node: NodeId): void {
+    this.#open.delete(node)
+    if (this.#open.size === 0) this.#nextMs = Infinity
+  }
+
+  /** Reckons again, because there are too few left to confirm. */
+  reckon(electorate: Electorate): void {
+    for (const suspicion of this.#open.values()) this.#set(suspicion, electorate)
+  }
+
+  /** Time during which this node did not run does not count: refutations may lie unread. */
+  prolong(byMs: number): void {
+    for (const suspicion of this.#open.values()) {
+      suspicion.startedAtMs += byMs
+      suspicion.deadlineMs += byMs
+    }
+    this.#nextMs += byMs
+  }
+
+  /** Nodes whose time to refute is over. They stay until closed. */
+  expired(nowMs: number): NodeId[] {
+    const expired: NodeId[] = []
+    if (nowMs < this.#nextMs) return expired
+    this.#nextMs = Infinity
+    for (const [node, { deadlineMs }] of this.#open) {
+      if (deadlineMs <= nowMs) expired.push(node)
+      else this.#nextMs = Math.min(this.#nextMs, deadlineMs)
+    }
+    return expired
+  }
+
+  #set(suspicion: Suspicion, electorate: Electorate): void {
+    const confirmed = suspicion.settled ? Infinity : suspicion.accusers.length - 1
+    suspicion.deadlineMs = suspicion.startedAtMs + suspicionMs(this.#options, electorate, confirmed)
+    this.#nextMs = Math.min(this.#nextMs, suspicion.deadlineMs)
+  }
+}

@@ -1,0 +1,261 @@
+import type { NodeId } from '../../../src/model/ids.ts'
+import type { Verdict, VerdictKind } from '../../../src/model/verdict.ts'
+import { createRandom, type Random } from '../../../src/util/random.ts'
+import type { ProbeAddress, SwimMessage } from '../../../src/gossip/liveness/swim-message.ts'
+import { swimOptions, type SwimOptions } from '../../../src/gossip/liveness/swim-options.ts'
+import { Swim, type SwimEffect, type SwimEvent } from '../../../src/gossip/liveness/swim.ts'
+import { TimeQueue } from './time-queue.ts'
+
+/** Knobs of a simulated cluster. Every number is drawn from, or fixed by, the seed. */
+export interface SwimWorldOptions {
+  readonly seed: number
+  readonly nodes: number
+  readonly swim?: SwimOptions
+  /** Chance that any one datagram is lost. */
+  readonly loss?: number
+  /** A datagram takes between these, in virtual milliseconds. */
+  readonly delayMs?: readonly [min: number, max: number]
+  /** Called with every verdict, as it is given. */
+  readonly onVerdict?: (verdict: Verdict, by: NodeId, atMs: number) => void
+}
+
+/** A machine in the world, with what is wrong with it. */
+interface Host {
+  readonly index: number
+  readonly node: NodeId
+  readonly address: ProbeAddress
+  swim: Swim | undefined
+  starts: number
+  /** Its clock is ahead by so much. */
+  clockMs: number
+  /** It does not run before then. */
+  asleepUntilMs: number
+  /** A wake-up is queued for then; later ones are not. */
+  wakeAtMs: number
+}
+
+type Item =
+  | { readonly kind: 'wake'; readonly host: Host }
+  | {
+      readonly kind: 'deliver'
+      readonly host: Host
+      readonly from: Host
+      readonly message: SwimMessage
+    }
+  | { readonly kind: 'act'; readonly act: () => void }
+
+/**
+ * Nodes that run nothing but {@link Swim}, on virtual time. Faults are set from
+ * outside, at once or by {@link at}; the same seed replays exactly.
+ */
+export class SwimWorld {
+  readonly random: Random
+  readonly nodes: readonly NodeId[]
+  /** Datagrams sent so far. */
+  sent = 0
+  readonly #options: SwimWorldOptions
+  readonly #hosts: readonly Host[]
+  readonly #byNode: ReadonlyMap<NodeId, Host>
+  readonly #queue = new TimeQueue<Item>()
+  #islands: ReadonlyMap<NodeId, number> | undefined
+  /** Links that lose datagrams in one direction, `from>to`, with the chance. */
+  readonly #lossy = new Map<string, number>()
+  #nowMs = 0
+
+  constructor(options: SwimWorldOptions) {
+    this.#options = options
+    this.random = createRandom(options.seed)
+    this.#hosts = Array.from({ length: options.nodes }, (_, index) => ({
+      index,
+      node: `node-${String(index).padStart(4, '0')}` as NodeId,
+      address: { address: `10.0.${index >> 8}.${index & 255}`, port: 7946 },
+      swim: undefined,
+      starts: 0,
+      clockMs: 0,
+      asleepUntilMs: 0,
+      wakeAtMs: Infinity,
+    }))
+    this.nodes = this.#hosts.map(({ node }) => node)
+    this.#byNode = new Map(this.#hosts.map(host => [host.node, host]))
+    for (const host of this.#hosts) this.start(host.node)
+  }
+
+  get nowMs(): number {
+    return this.#nowMs
+  }
+
+  /** The machine of a node that runs. */
+  swim(node: NodeId): Swim {
+    const { swim } = this.#host(node)
+    if (swim === undefined) throw new Error(`${node} does not run`)
+    return swim
+  }
+
+  /** What `by` holds of `node`. */
+  kind(by: NodeId, node: NodeId): VerdictKind | undefined {
+    return this.swim(by).verdictOf(node)?.kind
+  }
+
+  /** Nodes that run now. */
+  get running(): NodeId[] {
+    return this.#hosts.filter(({ swim }) => swim !== undefined).map(({ node }) => node)
+  }
+
+  /** True when each node that runs holds `node` for `kind`. */
+  agreed(node: NodeId, kind: VerdictKind): boolean {
+    return this.#hosts.every(
+      ({ swim, node: by }) =>
+        by === node || swim === undefined || swim.verdictOf(node)?.kind === kind,
+    )
+  }
+
+  /** True when every node that runs holds every other one that runs for alive. */
+  get isWhole(): boolean {
+    return this.running.every(node => this.agreed(node, 'alive'))
+  }
+
+  /** Starts a node, or starts it again with a higher incarnation, unless `starts` says which one. */
+  start(node: NodeId, starts?: number): void {
+    const host = this.#host(node)
+    host.starts = starts ?? host.starts + 1
+    host.swim = new Swim({
+      self: node,
+      incarnation: host.starts,
+      options: this.#options.swim ?? swimOptions('lan'),
+      random: createRandom(this.#options.seed * 7919 + host.index * 31 + host.starts),
+      nowMs: this.#nowMs + host.clockMs,
+    })
+    const members = new Map(this.#hosts.map(other => [other.node, other.address]))
+    this.tell(node, { kind: 'members', members })
+  }
+
+  /** Ends a node without a word. With `closesConnections`, others notice that their connections closed. */
+  crash(node: NodeId, { closesConnections = false } = {}): void {
+    this.#host(node).swim = undefined
+    if (!closesConnections) return
+    for (const other of this.running) {
+      const delayMs = 1 + this.random() * 5
+      this.at(this.#nowMs + delayMs, () => this.tell(other, { kind: 'connection-lost', node }))
+    }
+  }
+
+  /** The node does not run for so long; what arrives meanwhile waits. */
+  freeze(node: NodeId, forMs: number): void {
+    const host = this.#host(node)
+    host.asleepUntilMs = Math.max(host.asleepUntilMs, this.#nowMs + forMs)
+  }
+
+  /** Sets a node's clock ahead, before it starts to matter. */
+  setClock(node: NodeId, aheadMs: number): void {
+    this.#host(node).clockMs = aheadMs
+  }
+
+  /** Datagrams pass only within an island; nodes on none are alone. */
+  split(...islands: (readonly NodeId[])[]): void {
+    this.#islands = new Map(
+      islands.flatMap((island, index) => island.map(node => [node, index] as const)),
+    )
+  }
+
+  /** Ends every split and every lossy link. */
+  heal(): void {
+    this.#islands = undefined
+    this.#lossy.clear()
+  }
+
+  /** Datagrams from `from` to `to` are lost with the chance given; the other way is not touched. */
+  lose(from: NodeId, to: NodeId, chance: number): void {
+    this.#lossy.set(`${from}>${to}`, chance)
+  }
+
+  /** Hands an event to a node, now. */
+  tell(node: NodeId, event: SwimEvent): void {
+    const host = this.#host(node)
+    if (host.swim === undefined) return
+    this.#perform(host, host.swim.handle(event, this.#nowMs + host.clockMs))
+    this.#wake(host)
+  }
+
+  /** Does something at a moment of virtual time. */
+  at(atMs: number, act: () => void): void {
+    this.#queue.add(atMs, { kind: 'act', act })
+  }
+
+  /** Runs for `forMs`, or until `done` holds (it is looked at after each event). Returns the time that passed. */
+  run(forMs: number, done?: () => boolean): number {
+    const startMs = this.#nowMs
+    const endMs = startMs + forMs
+    while (this.#queue.nextMs <= endMs) {
+      this.#nowMs = this.#queue.nextMs
+      this.#step(this.#queue.take()!)
+      if (done?.() === true) return this.#nowMs - startMs
+    }
+    this.#nowMs = endMs
+    return forMs
+  }
+
+  #step(item: Item): void {
+    if (item.kind === 'act') {
+      item.act()
+      return
+    }
+    const { host } = item
+    if (host.asleepUntilMs > this.#nowMs) {
+      this.#queue.add(host.asleepUntilMs, item)
+      if (item.kind === 'wake') host.wakeAtMs = host.asleepUntilMs
+      return
+    }
+    const { swim } = host
+    const nowMs = this.#nowMs + host.clockMs
+    if (item.kind === 'wake') {
+      host.wakeAtMs = Infinity
+      if (swim !== undefined && swim.wakeAtMs <= nowMs) {
+        this.#perform(host, swim.handle({ kind: 'tick' }, nowMs))
+      }
+    } else if (swim !== undefined) {
+      const { from, message } = item
+      const event: SwimEvent = { kind: 'received', from: from.node, address: from.address, message }
+      this.#perform(host, swim.handle(event, nowMs))
+    }
+    this.#wake(host)
+  }
+
+  #wake(host: Host): void {
+    if (host.swim === undefined) return
+    const wakeAtMs = Math.max(this.#nowMs, host.swim.wakeAtMs - host.clockMs)
+    if (wakeAtMs >= host.wakeAtMs || wakeAtMs === Infinity) return
+    host.wakeAtMs = wakeAtMs
+    this.#queue.add(wakeAtMs, { kind: 'wake', host })
+  }
+
+  #perform(host: Host, effects: readonly SwimEffect[]): void {
+    for (const effect of effects) {
+      if (effect.kind === 'send') this.#send(host, effect.to, effect.message)
+      else this.#options.onVerdict?.(effect.verdict, host.node, this.#nowMs)
+    }
+  }
+
+  #send(from: Host, to: NodeId, message: SwimMessage): void {
+    this.sent++
+    const { loss = 0, delayMs: [minMs, maxMs] = [1, 5] } = this.#options
+    if (loss > 0 && this.random() < loss) return
+    if (this.#islands !== undefined) {
+      const island = this.#islands.get(from.node)
+      if (island === undefined || island !== this.#islands.get(to)) return
+    }
+    if (this.#lossy.size > 0) {
+      const chance = this.#lossy.get(`${from.node}>${to}`)
+      if (chance !== undefined && this.random() < chance) return
+    }
+    const host = this.#byNode.get(to)
+    if (host === undefined) return
+    const atMs = this.#nowMs + minMs + this.random() * (maxMs - minMs)
+    this.#queue.add(atMs, { kind: 'deliver', host, from, message })
+  }
+
+  #host(node: NodeId): Host {
+    const host = this.#byNode.get(node)
+    if (host === undefined) throw new RangeError(`No node ${node}`)
+    return host
+  }
+}
