@@ -1,0 +1,43 @@
+import { z } from 'zod'
+import { appSchema } from '../model/app.ts'
+import { valueAt, type Path } from './path.ts'
+
+/** The parts of JSON Schema (draft 2020-12) that {@link appJsonSchema} uses and this room reads. */
+export interface JsonSchema {
+  readonly properties?: Readonly<Record<string, JsonSchema>>
+  readonly items?: JsonSchema
+  readonly oneOf?: readonly JsonSchema[]
+  readonly const?: unknown
+  readonly default?: unknown
+}
+
+let schema: JsonSchema | undefined
+
+/**
+ * The app schema as JSON Schema, made from the zod one, so that key names and
+ * defaults are written down once. Made at first use: a listing never needs it.
+ */
+export function appJsonSchema(): JsonSchema {
+  schema ??= z.toJSONSchema(appSchema, { io: 'input', unrepresentable: 'any' }) as JsonSchema
+  return schema
+}
+
+/** The alternative of a schema that a value chose by its constant keys, such as `kind`; the schema itself if it has none. */
+export function chosen(of: JsonSchema, value: unknown): JsonSchema {
+  if (of.oneOf === undefined) return of
+  const fits = (option: JsonSchema): boolean =>
+    Object.entries(option.properties ?? {}).every(
+      ([key, property]) => property.const === undefined || property.const === valueAt(value, [key]),
+    )
+  return of.oneOf.find(fits) ?? {}
+}
+
+/** The keys that `input` may have at `path`; none where the schema names none. */
+export function knownKeys(input: unknown, path: Path): string[] {
+  let at: JsonSchema | undefined = appJsonSchema()
+  for (const [depth, segment] of path.entries()) {
+    at = typeof segment === 'number' ? at?.items : at?.properties?.[segment]
+    at = at && chosen(at, valueAt(input, path.slice(0, depth + 1)))
+  }
+  return Object.keys(at?.properties ?? {})
+}
