@@ -1,15 +1,15 @@
 import type { Conflict, Revision } from '../model/desired.ts'
 import type { RevisionId } from '../model/ids.ts'
-import type { Entry, FactOf } from './entry.ts'
+import type { Entry } from './entry.ts'
 import type { AppFacts } from './fact-index.ts'
 import { isSameSpec } from './revision-codec.ts'
 
 /** Reads a stored revision; nothing when it cannot be believed. */
-export type ReadRevision = (entry: Entry<FactOf<'rev'>>) => Revision | undefined
+export type ReadRevision = (entry: Entry<'rev'>) => Revision | undefined
 
 /** What is in force for an app. */
 export interface InForce {
-  readonly pointer: Entry<FactOf<'app'>>
+  readonly pointer: Entry<'app'>
   /** Nothing when the app was removed. */
   readonly revision: Revision | undefined
 }
@@ -20,7 +20,7 @@ export interface InForce {
  */
 export function inForce(facts: AppFacts, read: ReadRevision): InForce | undefined {
   for (const pointer of facts.pointers) {
-    const { revision: id } = pointer.fact.value
+    const { revision: id } = pointer.value
     if (id === null) return { pointer, revision: undefined }
     const revision = find(facts, id, read)
     if (revision !== undefined) return { pointer, revision }
@@ -31,7 +31,7 @@ export function inForce(facts: AppFacts, read: ReadRevision): InForce | undefine
 /** The revision in force and its ancestors, as far as they are kept, newest first. For a removed app: of what was removed. */
 export function lineOf(facts: AppFacts, { pointer }: InForce, read: ReadRevision): Revision[] {
   const line: Revision[] = []
-  let next = pointer.fact.value.revision ?? pointer.fact.value.parent
+  let next = pointer.value.revision ?? pointer.value.parent
   while (next !== null) {
     const revision = find(facts, next, read)
     if (revision === undefined || isLoop(line, revision)) break
@@ -80,15 +80,15 @@ export function conflictsOf(
 
 /** Without decoding anything: false when every kept revision is plainly on the line. */
 function mayHaveConflicts(facts: AppFacts, { pointer }: InForce): boolean {
-  const seen = new Set<RevisionId>()
-  let next = pointer.fact.value.revision ?? pointer.fact.value.parent
-  while (next !== null && !seen.has(next)) {
+  let left = facts.revisions.size
+  let next = pointer.value.revision ?? pointer.value.parent
+  while (next !== null && left > 0) {
     const entry = facts.revisions.get(next)?.[0]
     if (entry === undefined) break
-    seen.add(next)
-    next = entry.fact.value.parent
+    left--
+    next = entry.value.parent
   }
-  return seen.size < facts.revisions.size
+  return left > 0
 }
 
 /** A name is a digest of its content and its parent's name, so a loop takes a broken digest. */

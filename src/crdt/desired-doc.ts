@@ -3,8 +3,8 @@ import type { AppId, NodeId, RevisionId } from '../model/ids.ts'
 import { fromBytes, toBytes } from '../util/bytes.ts'
 import type { Verify } from '../util/keys.ts'
 import { conflictsOf, inForce, lineOf, type InForce } from './app-history.ts'
-import { createEntryLog, type LogChange } from './entry-log.ts'
-import { printEntry, TIME_MAX, type Entry, type FactOf } from './entry.ts'
+import { createEntryLog, type EntryPlace, type LogChange } from './entry-log.ts'
+import { printEntry, TIME_MAX, type Entry } from './entry.ts'
 import { FactIndex } from './fact-index.ts'
 import { planEdit, TOMBSTONES_MAX, type EditedRevision } from './plan-edit.ts'
 import { parseRevision } from './revision-codec.ts'
@@ -139,14 +139,12 @@ class YjsDesiredDoc implements DesiredDoc {
   readonly #index = new FactIndex()
   readonly #views = new Map<AppId, AppView>()
   readonly #dirtyApps = new Set<AppId>()
-  readonly #checked = new Set<string>()
-  readonly #refused = new Map<string, string>()
+  readonly #checked = new Set<Entry>()
+  readonly #refused = new Map<Entry, string>()
+  readonly #unloadable: string[] = []
   #clientId: number
-  #apps: ReadonlyMap<AppId, DesiredApp> = new Map()
-  #nodes: ReadonlyMap<NodeId, Admission> = new Map()
-  #nodesDirty = false
-  #desired: Desired = { apps: this.#apps, nodes: this.#nodes }
-  #conflicts: readonly Conflict[] | undefined = []
+  #desired: Desired | undefined
+  #conflicts: readonly Conflict[] | undefined
   #sizeBytes: number | undefined
 
   constructor(options: DesiredDocOptions) {
@@ -157,13 +155,7 @@ class YjsDesiredDoc implements DesiredDoc {
 
   read(): Desired {
     this.#settle()
-    if (this.#nodesDirty) {
-      this.#nodesDirty = false
-      this.#nodes = this.#readNodes()
-    }
-    if (this.#desired.apps !== this.#apps || this.#desired.nodes !== this.#nodes) {
-      this.#desired = { apps: this.#apps, nodes: this.#nodes }
-    }
+    this.#desired ??= { apps: this.#readApps(), nodes: this.#readNodes() }
     return this.#desired
   }
 
@@ -213,13 +205,13 @@ class YjsDesiredDoc implements DesiredDoc {
     if (facts.length === 0) return { ok: true, update: undefined, revisions }
     // One time for the whole edit, so that its pointer and its scale win or lose together.
     const time = Math.min(this.#index.time + 1, TIME_MAX)
-    const values = facts.map(fact => printEntry(fact, time, self))
-    const first = this.#log.clock(this.#clientId)
+    const values = facts.map(fact => printEntry(fact, time))
     const { update, change } = this.#log.write(this.#clientId, values, drops)
-    for (const [at, { kind }] of facts.entries()) {
-      if (kind === 'rev') this.#checked.add(placeOf({ client: this.#clientId, clock: first + at }))
-    }
     this.#take(change)
+    for (const place of change.added) {
+      const entry = this.#index.at(place)
+      if (entry?.kind === 'rev') this.#checked.add(entry)
+    }
     return { ok: true, update, revisions }
   }
 
@@ -252,7 +244,7 @@ class YjsDesiredDoc implements DesiredDoc {
   snapshot(): Uint8Array {
     const update = this.#log.encode()
     this.#sizeBytes = update.length
-    return Buffer.concat([SNAPSHOT_MARK, toBytes({ update, checked: [...this.#checked] })])
+    return Buffer.concat([SNAPSHOT_MARK, toBytes({ update, checked: printPlaces(this.#checked) })])
   }
 
   useClientId(clientId: number): void {
@@ -260,7 +252,7 @@ class YjsDesiredDoc implements DesiredDoc {
   }
 
   problems(): readonly string[] {
-    return [...this.#refused.values()].slice(-PROBLEMS_MAX)
+    return [...this.#unloadable, ...this.#refused.values()].slice(-PROBLEMS_MAX)
   }
 
   stats(): DesiredDocStats {
@@ -275,21 +267,16 @@ class YjsDesiredDoc implements DesiredDoc {
   }
 
   #load(saved: readonly Uint8Array[]): void {
-    for (const piece of saved) {
-      const { update, checked } = parseSaved(piece)
-      for (const place of checked) this.#checked.add(place)
-      const applied = this.#log.apply(update)
+    const pieces = saved.map(parseSaved)
+    for (const { update } of pieces) {
+      const applied = this.#log.load(update)
       if (applied.ok) this.#take(applied.change)
-      else
-        this.#refused.set(
-          `saved ${this.#refused.size}`,
-          `Cannot load a saved update: ${applied.reason}`,
-        )
+      else this.#unloadable.push(`Cannot load a saved update: ${applied.reason}`)
     }
-    for (const place of this.#checked) {
-      const [client, clock] = place.split(' ').map(Number)
-      if (this.#index.at({ client: client!, clock: clock! })?.fact.kind !== 'rev') {
-        this.#checked.delete(place)
+    for (const { checked } of pieces) {
+      for (const place of readPlaces(checked)) {
+        const entry = this.#index.at(place)
+        if (entry?.kind === 'rev') this.#checked.add(entry)
       }
     }
   }
@@ -297,32 +284,28 @@ class YjsDesiredDoc implements DesiredDoc {
   /** Takes in a change of the log, and returns the apps it was about. */
   #take(change: LogChange): ReadonlySet<AppId> {
     for (const place of change.removed) {
-      this.#checked.delete(placeOf(place))
-      this.#refused.delete(placeOf(place))
+      const entry = this.#index.at(place)
+      if (entry === undefined) continue
+      this.#checked.delete(entry)
+      this.#refused.delete(entry)
     }
     if (change.added.length + change.removed.length > 0) this.#sizeBytes = undefined
     const { apps, nodes } = this.#index.update(change)
     for (const app of apps) this.#dirtyApps.add(app)
-    if (nodes.size > 0) this.#nodesDirty = true
+    if (nodes.size > 0) this.#desired = undefined
     return apps
   }
 
   /** Brings the views of changed apps up to date. */
   #settle(): void {
-    if (this.#dirtyApps.size === 0) return
-    const apps = new Map(this.#apps)
-    let sameApps = true
     for (const id of this.#dirtyApps) {
       const view = this.#look(id)
+      this.#desired = undefined
       if (view === NOTHING) this.#views.delete(id)
       else this.#views.set(id, view)
-      if ((view.app === undefined) !== !apps.has(id)) sameApps = false
-      if (view.app === undefined) apps.delete(id)
-      else apps.set(id, view.app)
+      this.#conflicts = undefined
     }
     this.#dirtyApps.clear()
-    this.#conflicts = undefined
-    this.#apps = sameApps ? apps : new Map(inOrder([...apps.keys()]).map(id => [id, apps.get(id)!]))
   }
 
   #view(app: AppId): AppView {
@@ -338,50 +321,71 @@ class YjsDesiredDoc implements DesiredDoc {
     const { revision } = force
     if (revision === undefined) return { force, app: undefined, conflicts }
     const { spec, generation } = revision
-    const instances = facts.scales[0]?.fact.value ?? spec.instances
+    const instances = facts.scales[0]?.value ?? spec.instances
     const app = { id, spec, revision: revision.id, instances, generation }
     return { force, app, conflicts }
   }
 
-  readonly #parse = (entry: Entry<FactOf<'rev'>>): Revision | undefined => {
-    const place = placeOf(entry)
-    if (this.#refused.has(place)) return undefined
-    const parsed = parseRevision(entry.fact, this.#options.verify, this.#checked.has(place))
+  readonly #parse = (entry: Entry<'rev'>): Revision | undefined => {
+    if (this.#refused.has(entry)) return undefined
+    const parsed = parseRevision(entry, this.#options.verify, this.#checked.has(entry))
     if (!parsed.ok) {
-      this.#refused.set(place, parsed.reason)
+      this.#refused.set(entry, parsed.reason)
       return undefined
     }
-    this.#checked.add(place)
+    this.#checked.add(entry)
     return parsed.revision
+  }
+
+  #readApps(): ReadonlyMap<AppId, DesiredApp> {
+    const apps = new Map<AppId, DesiredApp>()
+    for (const id of inOrder([...this.#views.keys()])) {
+      const app = this.#views.get(id)?.app
+      if (app !== undefined) apps.set(id, app)
+    }
+    return apps
   }
 
   #readNodes(): ReadonlyMap<NodeId, Admission> {
     const nodes = new Map<NodeId, Admission>()
     for (const node of inOrder([...this.#index.nodes.keys()])) {
       const [winner] = this.#index.nodes.get(node) ?? []
-      if (winner === undefined || winner.fact.value === null) continue
-      nodes.set(node, { node, by: winner.author, ...winner.fact.value })
+      if (winner === undefined || winner.value === null) continue
+      nodes.set(node, { node, ...winner.value })
     }
     return nodes
   }
-}
-
-function placeOf({ client, clock }: { readonly client: number; readonly clock: number }): string {
-  return `${client} ${clock}`
 }
 
 function inOrder<T extends string>(ids: readonly T[]): T[] {
   return ids.toSorted((one, other) => (one < other ? -1 : 1))
 }
 
-/** Tells a snapshot from an update. The file is this node's own; what is damaged in it is found when it is applied. */
-function parseSaved(piece: Uint8Array): { update: Uint8Array; checked: readonly string[] } {
+/** Tells a snapshot from an update. */
+function parseSaved(piece: Uint8Array): { update: Uint8Array; checked: readonly unknown[] } {
   const asUpdate = { update: piece, checked: [] }
   if (piece.length <= SNAPSHOT_MARK.length || piece[0] !== 0 || piece[1] !== 0) return asUpdate
-  const decoded = fromBytes(piece.subarray(SNAPSHOT_MARK.length))
+  let decoded: unknown
+  try {
+    decoded = fromBytes(piece.subarray(SNAPSHOT_MARK.length))
+  } catch {
+    return asUpdate // Damaged; loading it as an update says so.
+  }
   if (typeof decoded !== 'object' || decoded === null) return asUpdate
   if (!('update' in decoded) || !(decoded.update instanceof Uint8Array)) return asUpdate
-  if (!('checked' in decoded) || !Array.isArray(decoded.checked)) return asUpdate
-  const checked = decoded.checked.filter(place => typeof place === 'string')
-  return { update: decoded.update, checked }
+  const checked: unknown = 'checked' in decoded ? decoded.checked : []
+  return { update: decoded.update, checked: Array.isArray(checked) ? checked : [] }
+}
+
+/** Clients and clocks by turns: {@link readPlaces} reads them. */
+function printPlaces(places: Iterable<EntryPlace>): number[] {
+  return [...places].flatMap(({ client, clock }) => [client, clock])
+}
+
+function readPlaces(numbers: readonly unknown[]): EntryPlace[] {
+  const places: EntryPlace[] = []
+  for (let at = 0; at + 1 < numbers.length; at += 2) {
+    places.push({ client: Number(numbers[at]), clock: Number(numbers[at + 1]) })
+  }
+  return places
 }

@@ -1,4 +1,3 @@
-import { z } from 'zod'
 import { INSTANCES_MAX } from '../model/app.ts'
 import { isAppId, type AppId, type NodeId, type RevisionId } from '../model/ids.ts'
 import type { EntryPlace, RawEntry } from './entry-log.ts'
@@ -12,6 +11,10 @@ export const TIME_MAX = 2 ** 48
 
 /** Longest name of a node, in characters. */
 export const NODE_NAME_LENGTH_MAX = 255
+
+const KEY_LENGTH_MAX = 1024
+const NODE_ID_LENGTH_MAX = 64
+const REVISION_ID = /^[0-9a-f]{16}$/
 
 /** An app's pointer: which revision is in force. */
 export interface Pointer {
@@ -30,7 +33,11 @@ export interface StoredRevision {
 }
 
 /** A node's admission as it is stored; nothing when it was expelled. */
-export type StoredAdmission = { readonly name: string; readonly timeMs: number } | null
+export type StoredAdmission = {
+  readonly by: NodeId
+  readonly name: string
+  readonly timeMs: number
+} | null
 
 /** What an entry is about, and what it says. */
 export type Fact =
@@ -44,127 +51,111 @@ export type Fact =
   | { readonly kind: 'scale'; readonly app: AppId; readonly value: number }
   | { readonly kind: 'node'; readonly node: NodeId; readonly value: StoredAdmission }
 
-/** A well-formed entry of a log. What it says of signatures is not believed yet. */
-export type Entry<F extends Fact = Fact> = EntryPlace & {
-  readonly fact: F
-  /** Lamport time. */
-  readonly time: number
-  readonly author: NodeId
-}
+/** A well-formed entry of a log, with its Lamport time. What it says of signatures is not believed yet. */
+export type Entry<K extends Fact['kind'] = Fact['kind']> = FactOf<K> &
+  EntryPlace & { readonly time: number }
 
 /** A fact of one kind. */
 export type FactOf<K extends Fact['kind']> = Extract<Fact, { readonly kind: K }>
 
-const revisionId = z.custom<RevisionId>(
-  value => typeof value === 'string' && /^[0-9a-f]{16}$/.test(value),
-)
-const bytes = z.instanceof(Uint8Array)
-const envelope = z.strictObject({
-  k: z.string().max(1024),
-  t: z.int().min(1).max(TIME_MAX),
-  a: z.custom<NodeId>(value => typeof value === 'string' && value.length <= 64),
-  v: z.unknown(),
-})
-const pointer = z.strictObject({ r: revisionId.nullable(), p: revisionId.nullable() })
-const revision = z.strictObject({
-  b: bytes,
-  s: bytes,
-  p: revisionId.nullable(),
-  g: z.int().min(1),
-})
-const instances = z.int().min(0).max(INSTANCES_MAX)
-const admission = z
-  .strictObject({ n: z.string().max(NODE_NAME_LENGTH_MAX), m: z.number() })
-  .nullable()
-
-/** Reads an entry; nothing when it has a shape that no entry has, or a key of a kind that is not known here. */
+/**
+ * Reads an entry; nothing when it has a shape that no entry has, or a key of a kind
+ * that is not known here. By hand, because a document has tens of thousands of
+ * entries and is read at each start; what a revision contains goes through the schema.
+ */
 export function parseEntry({ client, clock, value }: RawEntry): Entry | undefined {
-  const parsed = envelope.safeParse(value)
-  if (!parsed.success) return undefined
-  const { k, t, a, v } = parsed.data
-  const fact = parseFact(k, v)
-  return fact && { client, clock, fact, time: t, author: a }
-}
-
-/** Writes an entry as the value that a log keeps; {@link parseEntry} reads it. */
-export function printEntry(fact: Fact, time: number, author: NodeId): unknown {
-  return { k: keyOf(fact), v: printValue(fact), t: time, a: author }
+  if (!Array.isArray(value)) return undefined
+  const [key, time, ...parts] = value as readonly unknown[]
+  if (typeof key !== 'string' || key.length > KEY_LENGTH_MAX) return undefined
+  if (!isCount(time) || time > TIME_MAX) return undefined
+  const fact = parseFact(key, parts)
+  return fact && { ...fact, client, clock, time }
 }
 
 /**
- * Orders entries for one key: the winner first. By Lamport time, then author; the
- * place in the logs only sets apart what one author wrote in two logs at one time.
+ * Writes an entry as the value that a log keeps; {@link parseEntry} reads it. A flat
+ * list `[key, time, …]`, because names of fields, once per entry, would be most of
+ * what loading a document has to decode.
  */
-export function compareEntries(one: Entry, other: Entry): number {
-  if (one.time !== other.time) return other.time - one.time
-  if (one.author !== other.author) return one.author < other.author ? 1 : -1
-  return other.client - one.client || other.clock - one.clock
+export function printEntry(fact: Fact, time: number): readonly unknown[] {
+  switch (fact.kind) {
+    case 'app':
+      return [`app/${fact.app}`, time, fact.value.revision, fact.value.parent]
+    case 'rev': {
+      const { bytes, signature, parent, generation } = fact.value
+      return [`rev/${fact.app}/${fact.id}`, time, parent, generation, bytes, signature]
+    }
+    case 'scale':
+      return [`scale/${fact.app}`, time, fact.value]
+    case 'node':
+      return fact.value === null
+        ? [`node/${fact.node}`, time]
+        : [`node/${fact.node}`, time, fact.value.by, fact.value.name, fact.value.timeMs]
+  }
 }
 
-function parseFact(key: string, value: unknown): Fact | undefined {
+/**
+ * Orders entries for one key: the winner first. By Lamport time, then by the client
+ * id of the writer, which no two writers share.
+ */
+export function compareEntries(one: Entry, other: Entry): number {
+  return other.time - one.time || other.client - one.client || other.clock - one.clock
+}
+
+function parseFact(key: string, parts: readonly unknown[]): Fact | undefined {
   const slash = key.indexOf('/')
   const rest = key.slice(slash + 1)
   switch (key.slice(0, slash)) {
     case 'app': {
-      const parsed = pointer.safeParse(value)
-      if (!parsed.success || !isAppId(rest)) return undefined
-      return { kind: 'app', app: rest, value: { revision: parsed.data.r, parent: parsed.data.p } }
+      const [revision, parent] = parts
+      if (!isAppId(rest) || !isRevisionOrNull(revision) || !isRevisionOrNull(parent)) {
+        return undefined
+      }
+      return { kind: 'app', app: rest, value: { revision, parent } }
     }
     case 'rev': {
-      const parsed = revision.safeParse(value)
       const app = rest.slice(0, rest.lastIndexOf('/'))
-      const id = revisionId.safeParse(rest.slice(app.length + 1))
-      if (!parsed.success || !id.success || !isAppId(app)) return undefined
-      const { b, s, p, g } = parsed.data
-      const stored = { bytes: b, signature: s, parent: p, generation: g }
-      return { kind: 'rev', app, id: id.data, value: stored }
+      const id = rest.slice(app.length + 1)
+      const [parent, generation, bytes, signature] = parts
+      if (!isAppId(app) || !isRevisionId(id)) return undefined
+      if (!isRevisionOrNull(parent) || !isCount(generation)) return undefined
+      if (!(bytes instanceof Uint8Array) || !(signature instanceof Uint8Array)) return undefined
+      return { kind: 'rev', app, id, value: { bytes, signature, parent, generation } }
     }
     case 'scale': {
-      const parsed = instances.safeParse(value)
-      if (!parsed.success || !isAppId(rest)) return undefined
-      return { kind: 'scale', app: rest, value: parsed.data }
+      const [value] = parts
+      if (!isAppId(rest) || typeof value !== 'number') return undefined
+      const valid = Number.isInteger(value) && value >= 0 && value <= INSTANCES_MAX
+      return valid ? { kind: 'scale', app: rest, value } : undefined
     }
     case 'node': {
-      const parsed = admission.safeParse(value)
-      if (!parsed.success || rest.length === 0 || rest.length > 64) return undefined
-      const { data } = parsed
-      const stored = data && { name: data.n, timeMs: data.m }
-      return { kind: 'node', node: nodeIdOf(rest), value: stored }
+      const [by, name, timeMs] = parts
+      if (!isNodeName(rest)) return undefined
+      if (parts.length === 0) return { kind: 'node', node: rest, value: null }
+      if (!isNodeName(by) || typeof name !== 'string' || typeof timeMs !== 'number') {
+        return undefined
+      }
+      if (name.length > NODE_NAME_LENGTH_MAX) return undefined
+      return { kind: 'node', node: rest, value: { by, name, timeMs } }
     }
     default:
       return undefined
   }
 }
 
-function keyOf(fact: Fact): string {
-  switch (fact.kind) {
-    case 'app':
-    case 'scale':
-      return `${fact.kind}/${fact.app}`
-    case 'rev':
-      return `rev/${fact.app}/${fact.id}`
-    case 'node':
-      return `node/${fact.node}`
-  }
+function isCount(value: unknown): value is number {
+  return typeof value === 'number' && Number.isSafeInteger(value) && value >= 1
 }
 
-function printValue(fact: Fact): unknown {
-  switch (fact.kind) {
-    case 'app':
-      return { r: fact.value.revision, p: fact.value.parent }
-    case 'rev': {
-      const { bytes: b, signature: s, parent: p, generation: g } = fact.value
-      return { b, s, p, g }
-    }
-    case 'scale':
-      return fact.value
-    case 'node':
-      return fact.value && { n: fact.value.name, m: fact.value.timeMs }
-  }
+function isRevisionId(value: unknown): value is RevisionId {
+  return typeof value === 'string' && REVISION_ID.test(value)
 }
 
-/** Admission is by key: an id that is none can sign nothing, so it needs no check here. */
-function nodeIdOf(text: string): NodeId {
-  // oxlint-disable-next-line typescript/no-unsafe-type-assertion
-  return text as NodeId
+function isRevisionOrNull(value: unknown): value is RevisionId | null {
+  return value === null || isRevisionId(value)
+}
+
+/** Only the length: an id that is no key can sign and say nothing, so it harms nobody. */
+function isNodeName(value: unknown): value is NodeId {
+  return typeof value === 'string' && value.length > 0 && value.length <= NODE_ID_LENGTH_MAX
 }

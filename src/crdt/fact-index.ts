@@ -1,13 +1,13 @@
 import type { AppId, NodeId, RevisionId } from '../model/ids.ts'
 import type { EntryPlace, LogChange } from './entry-log.ts'
-import { compareEntries, parseEntry, type Entry, type FactOf } from './entry.ts'
+import { compareEntries, parseEntry, type Entry } from './entry.ts'
 
 /** The live entries about one app; each list has the winner first. */
 export interface AppFacts {
-  readonly pointers: readonly Entry<FactOf<'app'>>[]
-  readonly scales: readonly Entry<FactOf<'scale'>>[]
+  readonly pointers: readonly Entry<'app'>[]
+  readonly scales: readonly Entry<'scale'>[]
   /** More than one entry to an id only when a writer's log was restored from a backup. */
-  readonly revisions: ReadonlyMap<RevisionId, readonly Entry<FactOf<'rev'>>[]>
+  readonly revisions: ReadonlyMap<RevisionId, readonly Entry<'rev'>[]>
 }
 
 /** Which keys a change of the logs was about. */
@@ -17,9 +17,9 @@ export interface TouchedKeys {
 }
 
 interface MutableAppFacts {
-  readonly pointers: Entry<FactOf<'app'>>[]
-  readonly scales: Entry<FactOf<'scale'>>[]
-  readonly revisions: Map<RevisionId, Entry<FactOf<'rev'>>[]>
+  readonly pointers: Entry<'app'>[]
+  readonly scales: Entry<'scale'>[]
+  readonly revisions: Map<RevisionId, Entry<'rev'>[]>
 }
 
 /**
@@ -29,7 +29,7 @@ interface MutableAppFacts {
 export class FactIndex {
   readonly #places = new Map<number, Map<number, Entry | undefined>>()
   readonly #apps = new Map<AppId, MutableAppFacts>()
-  readonly #nodes = new Map<NodeId, Entry<FactOf<'node'>>[]>()
+  readonly #nodes = new Map<NodeId, Entry<'node'>[]>()
   #time = 0
   #entries = 0
   #ignored = 0
@@ -40,7 +40,7 @@ export class FactIndex {
   }
 
   /** Every node that any entry is about, with its admissions, the winner first. */
-  get nodes(): ReadonlyMap<NodeId, readonly Entry<FactOf<'node'>>[]> {
+  get nodes(): ReadonlyMap<NodeId, readonly Entry<'node'>[]> {
     return this.#nodes
   }
 
@@ -95,40 +95,29 @@ export class FactIndex {
   }
 
   #insert(entry: Entry): void {
-    switch (entry.fact.kind) {
-      case 'node': {
-        const list = this.#nodes.get(entry.fact.node) ?? []
-        this.#nodes.set(entry.fact.node, list)
-        insertInOrder(list, { ...entry, fact: entry.fact })
-        return
-      }
+    switch (entry.kind) {
       case 'app':
-        insertInOrder(this.#app(entry.fact.app).pointers, { ...entry, fact: entry.fact })
-        return
+        return insertInOrder(this.#app(entry.app).pointers, entry)
       case 'scale':
-        insertInOrder(this.#app(entry.fact.app).scales, { ...entry, fact: entry.fact })
-        return
-      case 'rev': {
-        const { revisions } = this.#app(entry.fact.app)
-        const list = revisions.get(entry.fact.id) ?? []
-        revisions.set(entry.fact.id, list)
-        insertInOrder(list, { ...entry, fact: entry.fact })
-      }
+        return insertInOrder(this.#app(entry.app).scales, entry)
+      case 'rev':
+        return insertInOrder(listAt(this.#app(entry.app).revisions, entry.id), entry)
+      case 'node':
+        return insertInOrder(listAt(this.#nodes, entry.node), entry)
     }
   }
 
   #remove(entry: Entry): void {
-    const { fact } = entry
-    if (fact.kind === 'node') {
-      if (takeOut(this.#nodes.get(fact.node), entry) === 0) this.#nodes.delete(fact.node)
+    if (entry.kind === 'node') {
+      if (takeOut(this.#nodes.get(entry.node), entry) === 0) this.#nodes.delete(entry.node)
       return
     }
-    const app = this.#app(fact.app)
-    if (fact.kind === 'app') takeOut(app.pointers, entry)
-    else if (fact.kind === 'scale') takeOut(app.scales, entry)
-    else if (takeOut(app.revisions.get(fact.id), entry) === 0) app.revisions.delete(fact.id)
+    const app = this.#app(entry.app)
+    if (entry.kind === 'app') takeOut(app.pointers, entry)
+    else if (entry.kind === 'scale') takeOut(app.scales, entry)
+    else if (takeOut(app.revisions.get(entry.id), entry) === 0) app.revisions.delete(entry.id)
     if (app.pointers.length + app.scales.length + app.revisions.size === 0) {
-      this.#apps.delete(fact.app)
+      this.#apps.delete(entry.app)
     }
   }
 
@@ -142,9 +131,18 @@ export class FactIndex {
   }
 }
 
-function touch(touched: { apps: Set<AppId>; nodes: Set<NodeId> }, { fact }: Entry): void {
-  if (fact.kind === 'node') touched.nodes.add(fact.node)
-  else touched.apps.add(fact.app)
+function touch(touched: { apps: Set<AppId>; nodes: Set<NodeId> }, entry: Entry): void {
+  if (entry.kind === 'node') touched.nodes.add(entry.node)
+  else touched.apps.add(entry.app)
+}
+
+function listAt<K, E>(lists: Map<K, E[]>, key: K): E[] {
+  let list = lists.get(key)
+  if (list === undefined) {
+    list = []
+    lists.set(key, list)
+  }
+  return list
 }
 
 function insertInOrder<E extends Entry>(list: E[], entry: E): void {
@@ -153,9 +151,9 @@ function insertInOrder<E extends Entry>(list: E[], entry: E): void {
 }
 
 /** Takes the entry out of the list, and returns how many are left. */
-function takeOut(list: EntryPlace[] | undefined, { client, clock }: EntryPlace): number {
+function takeOut<E>(list: E[] | undefined, entry: E): number {
   if (list === undefined) return 0
-  const at = list.findIndex(other => other.client === client && other.clock === clock)
+  const at = list.indexOf(entry)
   if (at !== -1) list.splice(at, 1)
   return list.length
 }

@@ -124,11 +124,11 @@ function parentOf(
   facts: AppFacts | undefined,
   force: InForce | undefined,
 ): { parent: RevisionId | null; generation: number } {
-  const named = force?.revision?.id ?? force?.pointer.fact.value.parent ?? null
+  const named = force?.revision?.id ?? force?.pointer.value.parent ?? null
   const stored = named === null ? undefined : facts?.revisions.get(named)?.[0]
   return stored === undefined
     ? { parent: null, generation: 0 }
-    : { parent: named, generation: stored.fact.value.generation }
+    : { parent: named, generation: stored.value.generation }
 }
 
 function planScale(app: AppId, instances: number, { index, inForce }: EditScene): EditPlan {
@@ -144,7 +144,7 @@ function planScale(app: AppId, instances: number, { index, inForce }: EditScene)
   }
   const revisions = [{ app, revision: current.id }]
   const scales = index.apps.get(app)?.scales ?? []
-  const now = scales[0]?.fact.value ?? current.spec.instances
+  const now = scales[0]?.value ?? current.spec.instances
   if (now === instances) return { ok: true, facts: [], drops: [], revisions }
   return { ok: true, facts: [{ kind: 'scale', app, value: instances }], drops: scales, revisions }
 }
@@ -159,24 +159,24 @@ function planRemove(app: AppId, scene: EditScene): EditPlan {
     drops: [
       ...(facts?.pointers ?? []),
       ...(facts?.scales ?? []),
-      ...revisionsOf(facts).filter(({ fact }) => fact.id !== current.id),
+      ...revisionsOf(facts).filter(({ id }) => id !== current.id),
       ...forgottenApps(scene),
     ],
     revisions: [],
   }
 }
 
-function planAdmit(node: NodeId, name: string, { index, timeMs }: EditScene): EditPlan {
+function planAdmit(node: NodeId, name: string, { index, self, timeMs }: EditScene): EditPlan {
   if (name.length > NODE_NAME_LENGTH_MAX) {
     return refuse(
       `Cannot admit node ${node}: its name must have at most ${NODE_NAME_LENGTH_MAX} characters, got ${name.length}`,
     )
   }
   const drops = index.nodes.get(node) ?? []
-  if (drops[0]?.fact.value?.name === name) return { ok: true, facts: [], drops: [], revisions: [] }
+  if (drops[0]?.value?.name === name) return { ok: true, facts: [], drops: [], revisions: [] }
   return {
     ok: true,
-    facts: [{ kind: 'node', node, value: { name, timeMs } }],
+    facts: [{ kind: 'node', node, value: { by: self, name, timeMs } }],
     drops,
     revisions: [],
   }
@@ -184,7 +184,7 @@ function planAdmit(node: NodeId, name: string, { index, timeMs }: EditScene): Ed
 
 function planExpel(node: NodeId, scene: EditScene): EditPlan {
   const drops = scene.index.nodes.get(node) ?? []
-  if (drops[0] === undefined || drops[0].fact.value === null) {
+  if (drops[0] === undefined || drops[0].value === null) {
     return refuse(`Cannot expel node ${node}: it is not admitted`)
   }
   return {
@@ -196,7 +196,7 @@ function planExpel(node: NodeId, scene: EditScene): EditPlan {
 }
 
 /** All revisions of an app that are kept, the newest by Lamport time first. */
-function revisionsOf(facts: AppFacts | undefined): Entry<Extract<Fact, { kind: 'rev' }>>[] {
+function revisionsOf(facts: AppFacts | undefined): Entry<'rev'>[] {
   return [...(facts?.revisions.values() ?? [])].flat().toSorted(compareEntries)
 }
 
@@ -205,7 +205,7 @@ function forgottenApps({ index, tombstonesMax }: EditScene): EntryPlace[] {
   if (index.apps.size < tombstonesMax) return []
   return [...index.apps.values()]
     .map(facts => ({ facts, pointer: facts.pointers[0] }))
-    .filter(({ pointer }) => pointer !== undefined && pointer.fact.value.revision === null)
+    .filter(({ pointer }) => pointer !== undefined && pointer.value.revision === null)
     .toSorted((one, other) => compareEntries(one.pointer!, other.pointer!))
     .slice(tombstonesMax - 1)
     .flatMap(({ facts }) => [...facts.pointers, ...facts.scales, ...revisionsOf(facts)])
@@ -215,7 +215,7 @@ function forgottenApps({ index, tombstonesMax }: EditScene): EntryPlace[] {
 function forgottenNodes({ index, tombstonesMax }: EditScene): EntryPlace[] {
   if (index.nodes.size < tombstonesMax) return []
   return [...index.nodes.values()]
-    .filter(([winner]) => winner !== undefined && winner.fact.value === null)
+    .filter(([winner]) => winner !== undefined && winner.value === null)
     .toSorted(([one], [other]) => compareEntries(one!, other!))
     .slice(tombstonesMax - 1)
     .flat()
