@@ -1,0 +1,309 @@
+import type { Container, ContainerCreateOptions, ContainerInfo } from 'dockerode'
+import type { TaskId } from '../model/ids.ts'
+import { digest } from '../util/keys.ts'
+import { containerOptions, LABELS, parseContainer } from './container-options.ts'
+import { createDemux } from './demux.ts'
+import { dockerError, statusOf } from './docker-error.ts'
+import { execInContainer } from './docker-exec.ts'
+import { ANSWER_MS, DockerLink } from './docker-link.ts'
+import { pullImage } from './pull-image.ts'
+import {
+  RuntimeError,
+  type FoundTask,
+  type Launch,
+  type LogChunk,
+  type LogOptions,
+  type Runtime,
+  type RuntimeEvent,
+  type StartOptions,
+} from './runtime.ts'
+
+/** Options of {@link startDockerRuntime}. */
+export interface DockerRuntimeOptions {
+  /**
+   * Where the engine listens. It need not be there yet.
+   * @default '/var/run/docker.sock'
+   */
+  readonly socketPath?: string
+  /** Only containers that carry this mark are listed or touched. */
+  readonly cluster: string
+  /** Told of what a person should know but no caller asked for. @default nothing is told */
+  readonly log?: (message: string) => void
+}
+
+/** Creating and starting wait for disks and networks. A slow engine is not a hung one. */
+const WORK_MS = 60_000
+/** A pull has no deadline of its own: `pullImage` ends one that says nothing. */
+const PULL_MS = 24 * 3_600_000
+/** Tasks whose start failed, so that the engine's late words about them are not passed on. */
+const FAILED_MAX = 1_000
+
+/**
+ * Runs tasks as containers of the Docker engine of this machine.
+ *
+ * Resolves when the engine was looked for, whether it was found or not: a node gains
+ * Docker when its engine comes up, and `watch` tells. Containers are found by label, so
+ * a daemon that restarts takes over what runs. Each call has a deadline.
+ *
+ * Limits: `resources.diskMb` is not enforced; images are pulled without credentials; what
+ * a timed-out `exec` started is killed only where the daemon may (as root).
+ */
+export async function startDockerRuntime(options: DockerRuntimeOptions): Promise<Runtime> {
+  const runtime = new DockerRuntime(options)
+  await runtime.open()
+  return runtime
+}
+
+class DockerRuntime implements Runtime {
+  readonly #cluster: string
+  readonly #log: (message: string) => void
+  readonly #link: DockerLink
+  /** Tasks on their way, with what the engine said of them before their start was answered. */
+  readonly #starting = new Map<TaskId, RuntimeEvent[]>()
+  readonly #failed = new Set<TaskId>()
+  #listener: ((event: RuntimeEvent) => void) | undefined
+
+  constructor({ socketPath = '/var/run/docker.sock', cluster, log }: DockerRuntimeOptions) {
+    this.#cluster = cluster
+    this.#log = log ?? (() => undefined)
+    this.#link = new DockerLink({ socketPath, cluster, onEvent: event => this.#hear(event) })
+  }
+
+  open(): Promise<void> {
+    return this.#link.open()
+  }
+
+  async list(): Promise<FoundTask[]> {
+    const containers = await this.#containers('list the tasks')
+    const tasks = containers.map(parseContainer).filter(task => task !== undefined)
+    return tasks.filter(({ task }) => !this.#starting.has(task))
+  }
+
+  async start(launch: Launch, options: StartOptions): Promise<void> {
+    const { task } = launch
+    if (this.#starting.has(task)) throw startedTwice(task)
+    const events: RuntimeEvent[] = []
+    this.#starting.set(task, events)
+    try {
+      await this.#start(launch, options)
+      // After the caller has its answer.
+      setImmediate(() => events.forEach(event => this.#listener?.(event)))
+    } finally {
+      this.#starting.delete(task)
+    }
+  }
+
+  async stop(task: TaskId, { graceMs }: { readonly graceMs: number }): Promise<void> {
+    const doing = `stop ${task}`
+    const info = await this.#find(task, doing)
+    if (info === undefined) return
+    // The engine counts in seconds; the task gets the rest of the last one as a gift.
+    const t = Math.ceil(graceMs / 1000)
+    await this.#do(info.Id, doing, t * 1000 + WORK_MS, [304, 404], (container, abortSignal) =>
+      container.stop({ t, abortSignal }),
+    )
+  }
+
+  async remove(task: TaskId): Promise<void> {
+    this.#failed.delete(task)
+    const info = await this.#find(task, `remove ${task}`)
+    if (info === undefined) return
+    if (parseContainer(info)?.running === true) {
+      throw new RuntimeError('failed', `Cannot remove ${task}: it runs, stop it first`, {
+        temporary: false,
+      })
+    }
+    await this.#remove(info.Id, task)
+  }
+
+  async *logs(task: TaskId, { follow, tail, signal }: LogOptions): AsyncIterable<LogChunk> {
+    const doing = `read the log of ${task}`
+    const { Id: id } = await this.#get(task, doing)
+    const info = await this.#link.ask(doing, ANSWER_MS, (docker, abortSignal) =>
+      docker.getContainer(id).inspect({ abortSignal }),
+    )
+    const demux = createDemux({ tty: info.Config.Tty })
+    const options = { stdout: true, stderr: true, ...(tail === undefined ? {} : { tail }) }
+    if (!follow) {
+      // Whole: the engine keeps 20 MB at most.
+      const bytes = await this.#link.ask(doing, WORK_MS, (docker, abortSignal) =>
+        docker.getContainer(id).logs({ ...options, follow: false, abortSignal }),
+      )
+      yield* demux(bytes)
+      return
+    }
+    try {
+      const stream = await this.#link.ask(doing, WORK_MS, docker =>
+        docker.getContainer(id).logs({ ...options, follow: true, abortSignal: signal }),
+      )
+      for await (const bytes of stream) yield* demux(Buffer.from(bytes))
+    } catch (error) {
+      if (!signal.aborted) throw dockerError(error, doing)
+    }
+  }
+
+  async exec(
+    task: TaskId,
+    command: string | readonly string[],
+    { timeoutMs }: { readonly timeoutMs: number },
+  ): Promise<number> {
+    const doing = `run a command in ${task}`
+    const { Id: id, State: state } = await this.#get(task, doing)
+    if (state !== 'running') throw notThere(task)
+    return await execInContainer(this.#link, { id, command, timeoutMs, doing })
+  }
+
+  watch(listener: (event: RuntimeEvent) => void): void {
+    this.#listener = listener
+    const { trouble } = this.#link
+    if (trouble === undefined) return
+    queueMicrotask(() => this.#listener?.({ kind: 'unreachable', message: trouble }))
+  }
+
+  async close(): Promise<void> {
+    this.#listener = undefined
+    await this.#link.close()
+  }
+
+  /** Passes an event on, but no exit before the start was answered, and none of a start that failed. */
+  #hear(event: RuntimeEvent): void {
+    if (event.kind === 'exited') {
+      const early = this.#starting.get(event.task)
+      if (early !== undefined) return void early.push(event)
+      if (this.#failed.has(event.task)) return
+    }
+    this.#listener?.(event)
+  }
+
+  async #start(launch: Launch, options: StartOptions): Promise<void> {
+    const { task } = launch
+    throwIfCalledOff(task, options.signal)
+    const id = await this.#create(launch, options)
+    try {
+      throwIfCalledOff(task, options.signal)
+      options.onProgress('starting the container')
+      await this.#do(id, `start ${task}`, WORK_MS, [], (container, abortSignal) =>
+        container.start({ abortSignal }),
+      )
+      throwIfCalledOff(task, options.signal)
+    } catch (error) {
+      if (this.#failed.size >= FAILED_MAX) this.#failed.clear()
+      this.#failed.add(task)
+      await this.#remove(id, task).catch((failure: unknown) =>
+        // It is in the next list, not running, and whoever reads that removes it.
+        this.#log(`A container was left behind: ${String(failure)}`),
+      )
+      throw error
+    }
+  }
+
+  /** Creates the container, with its image pulled where it must be. */
+  async #create(launch: Launch, options: StartOptions): Promise<string> {
+    const { task, spec } = launch
+    const { image } = spec
+    if (image === undefined) {
+      throw new RuntimeError('bad-spec', `Cannot start ${task}: it has no image`, {
+        temporary: false,
+      })
+    }
+    if (spec.forcePull) await this.#pull(task, image, options)
+    const wanted = containerOptions(launch, this.#cluster)
+    try {
+      return await this.#tryCreate(task, wanted)
+    } catch (error) {
+      const failure = dockerError(error, `start ${task}`)
+      if (failure.code === 'image-missing') {
+        // Most starts find their image: asking for it first would cost them a call each.
+        await this.#pull(task, image, options)
+        return await this.#tryCreate(task, wanted)
+      }
+      if (statusOf(failure.cause) !== 409) throw failure
+      if ((await this.#find(task, `start ${task}`)) !== undefined) throw startedTwice(task)
+      // Another cluster's task, or another path, reads the same.
+      const name = `${wanted.name}-${digest(`${this.#cluster} ${task}`, 8)}`
+      return await this.#tryCreate(task, { ...wanted, name })
+    }
+  }
+
+  async #tryCreate(task: TaskId, options: ContainerCreateOptions): Promise<string> {
+    const container = await this.#link.ask(`start ${task}`, WORK_MS, (docker, abortSignal) =>
+      docker.createContainer({ ...options, abortSignal }),
+    )
+    return container.id
+  }
+
+  async #pull(task: TaskId, image: string, options: StartOptions): Promise<void> {
+    try {
+      await this.#link.ask(`pull ${image}`, PULL_MS, docker => pullImage(docker, image, options))
+    } catch (error) {
+      throwIfCalledOff(task, options.signal)
+      const { message, code } = dockerError(error, `pull ${image}`)
+      throw new RuntimeError('image-missing', message, {
+        // A registry that is away may come back; one that knows no such image will hardly learn it.
+        temporary: code !== 'image-missing',
+        cause: error,
+      })
+    }
+  }
+
+  /** Removes a container by force: whoever asks knows that it may go. */
+  #remove(id: string, task: TaskId): Promise<void> {
+    return this.#do(id, `remove ${task}`, WORK_MS, [404, 409], (container, abortSignal) =>
+      // 409 is a removal that is on its way already. Unnamed volumes go with their task.
+      container.remove({ force: true, v: true, abortSignal }),
+    )
+  }
+
+  /** Does something with a container, where the answers in `fine` mean that it was done before. */
+  async #do(
+    id: string,
+    doing: string,
+    deadlineMs: number,
+    fine: readonly number[],
+    work: (container: Container, signal: AbortSignal) => Promise<unknown>,
+  ): Promise<void> {
+    try {
+      await this.#link.ask(doing, deadlineMs, (docker, signal) =>
+        work(docker.getContainer(id), signal),
+      )
+    } catch (error) {
+      const status = error instanceof RuntimeError ? statusOf(error.cause) : undefined
+      if (status === undefined || !fine.includes(status)) throw error
+    }
+  }
+
+  #containers(doing: string, ...labels: readonly string[]): Promise<ContainerInfo[]> {
+    const label = [`${LABELS.cluster}=${this.#cluster}`, ...labels]
+    return this.#link.ask(doing, ANSWER_MS, (docker, abortSignal) =>
+      docker.listContainers({ all: true, filters: { label }, abortSignal }),
+    )
+  }
+
+  async #find(task: TaskId, doing: string): Promise<ContainerInfo | undefined> {
+    const [info] = await this.#containers(doing, `${LABELS.task}=${task}`)
+    return info
+  }
+
+  async #get(task: TaskId, doing: string): Promise<ContainerInfo> {
+    const info = await this.#find(task, doing)
+    if (info === undefined) throw notThere(task)
+    return info
+  }
+}
+
+function startedTwice(task: TaskId): RuntimeError {
+  return new RuntimeError('failed', `${task} was already started on this node`, {
+    temporary: false,
+  })
+}
+
+function notThere(task: TaskId): RuntimeError {
+  return new RuntimeError('no-such-task', `No task ${task} runs on this node`, {
+    temporary: false,
+  })
+}
+
+function throwIfCalledOff(task: TaskId, signal: AbortSignal): void {
+  if (!signal.aborted) return
+  throw new RuntimeError('failed', `The start of ${task} was called off`, { temporary: true })
+}
