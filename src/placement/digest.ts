@@ -1,0 +1,56 @@
+import { hashText } from './hash.ts'
+import type { Placement, PlacementApp, PlacementInput, PlacementNode } from './input.ts'
+
+const known = new WeakMap<PlacementApp | PlacementNode, readonly [number, number]>()
+
+/**
+ * A digest of everything that decides a placement: 16 hex digits, whatever the order
+ * of the lists. Each app and node is hashed once and remembered with its object,
+ * so it costs an addition for each that did not change. Finds bugs, not forgers: it is no cryptographic hash.
+ */
+export function inputsHash({ apps, nodes }: PlacementInput): string {
+  let [low, high] = [0, 0]
+  const add = (item: PlacementApp | PlacementNode): void => {
+    let hashes = known.get(item)
+    if (hashes === undefined) {
+      const text = canonical(item)
+      hashes = [hashText(text, 1), hashText(text, 2)]
+      known.set(item, hashes)
+    }
+    low = (low + hashes[0]) >>> 0
+    high = (high + hashes[1]) >>> 0
+  }
+  for (const app of apps) add(app)
+  for (const node of nodes) add(node)
+  return hex(high) + hex(low)
+}
+
+/** A digest of where each slot goes: 16 hex digits, whatever the order of the map. Remembered with the placement. */
+export function placementHash(placement: Placement): string {
+  const before = digests.get(placement)
+  if (before !== undefined) return before
+  let [low, high] = [0, 0]
+  for (const [slot, node] of placement.placed) {
+    const text = `${slot}=${node}`
+    low = (low + hashText(text, 1)) >>> 0
+    high = (high + hashText(text, 2)) >>> 0
+  }
+  const digest = hex(high) + hex(low)
+  digests.set(placement, digest)
+  return digest
+}
+
+const digests = new WeakMap<Placement, string>()
+
+/** JSON with the keys of objects in order, and without those that are undefined. */
+function canonical(value: unknown): string {
+  return JSON.stringify(value, (_, part: unknown) =>
+    typeof part === 'object' && part !== null && !Array.isArray(part)
+      ? Object.fromEntries(Object.entries(part).toSorted(([a], [b]) => (a < b ? -1 : 1)))
+      : part,
+  )
+}
+
+function hex(number: number): string {
+  return number.toString(16).padStart(8, '0')
+}

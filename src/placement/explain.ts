@@ -1,0 +1,48 @@
+import { appOfSlot, type NodeId, type SlotId } from '../model/ids.ts'
+import type { PlacementInput } from './input.ts'
+import { compute } from './placer.ts'
+import { refusalOf } from './refusal.ts'
+import { distanceOf } from './ring.ts'
+
+/** What one node is to a slot. */
+export interface Explanation {
+  readonly node: NodeId
+  readonly name: string
+  /** The node's place in the slot's order of preference, from 1, whether or not it may run it. */
+  readonly rank: number
+  readonly verdict: 'chosen' | 'eligible' | 'refused'
+  /** Plain words for people: `needs 4096 MB, 1200 of 8000 MB are free`. */
+  readonly reason: string
+}
+
+/**
+ * Says of every node why it runs a slot or not: the chosen one first, then those
+ * that would take it over in the order in which they would, then those that refuse it.
+ *
+ * @returns An empty list when the input has no such slot, or no node.
+ */
+export function explain(input: PlacementInput, slotId: SlotId): Explanation[] {
+  const state = compute(input)
+  const app = state.apps.get(appOfSlot(slotId))
+  const slot = app?.slots.find(({ id }) => id === slotId)
+  if (app === undefined || slot === undefined) return []
+  const order = { chosen: 0, eligible: 1, refused: 2 }
+  return [...state.nodes.values()]
+    .map(node => ({ node, score: distanceOf(slot.probes, node.point) }))
+    .toSorted((one, other) => one.score - other.score || (one.node.id < other.node.id ? -1 : 1))
+    .map(({ node }, index): Explanation => {
+      const named = { node: node.id, name: node.node.name, rank: index + 1 }
+      if (slot.held?.node === node) {
+        return { ...named, verdict: 'chosen', reason: 'the best claim of the nodes that can' }
+      }
+      if (slot.only !== undefined && slot.only !== node) {
+        return { ...named, verdict: 'refused', reason: 'has a slot of its own (mode global)' }
+      }
+      const refusal = refusalOf(slot, node)
+      if (refusal !== undefined) return { ...named, verdict: 'refused', reason: refusal.reason }
+      const isBeaten = slot.held === undefined
+      const reason = isBeaten ? 'gave its room to slots that come first' : 'can take over'
+      return { ...named, verdict: isBeaten ? 'refused' : 'eligible', reason }
+    })
+    .toSorted((one, other) => order[one.verdict] - order[other.verdict] || one.rank - other.rank)
+}

@@ -1,0 +1,181 @@
+import { attributeOf, isHostname, staticRefusal } from './constraint.ts'
+import { hashText, mix32 } from './hash.ts'
+import type { PlacementApp, PlacementNode } from './input.ts'
+import { byPoint, createRing, type Ring, type RingMember } from './ring.ts'
+
+/** A node on the ring. */
+export interface GroupMember extends RingMember {
+  readonly node: PlacementNode
+}
+
+/**
+ * Nodes that are alike to the spread of an app: the same values of all its
+ * GROUP_BY fields, and the same zone. All nodes without a zone are one zone:
+ * nothing is known of what they share, so nothing is gained by telling them apart.
+ */
+export interface Cell<Member extends GroupMember> {
+  readonly hash: number
+  readonly ring: Ring<Member>
+  /** Nodes with the same GROUP_BY values, in whatever zone: where a slot may go when its cell is full. */
+  readonly wide: Ring<Member>
+  /** Value of each GROUP_BY field. */
+  readonly values: readonly string[]
+  readonly zone: string
+}
+
+/** The nodes that may hold an app's slots at all, shared by all apps that ask for the same. */
+export interface Group<Member extends GroupMember> {
+  readonly ring: Ring<Member>
+  /** In an order of their own; never empty unless the ring is. */
+  readonly cells: readonly Cell<Member>[]
+  readonly cellOf: ReadonlyMap<Member, Cell<Member>>
+  /** What CLUSTER without a value settled on, per such constraint. */
+  readonly clusters: readonly (string | undefined)[]
+}
+
+/** Apps with equal keys have the same group. */
+export function groupKey({ id, runtime, constraints }: PlacementApp): string {
+  const own = constraints.some(
+    ({ operator, value }) => operator === 'CLUSTER' && value === undefined,
+  )
+  return JSON.stringify([runtime, constraints, own ? id : ''])
+}
+
+/** Finds the nodes that may hold slots of `app`. `members` are in the order of {@link byPoint}. */
+export function createGroup<Member extends GroupMember>(
+  app: PlacementApp,
+  members: readonly Member[],
+): Group<Member> {
+  let eligible = members.filter(({ node }) => staticRefusal(app, node) === undefined)
+  const clusters: (string | undefined)[] = []
+  for (const { field, operator, value } of app.constraints) {
+    if (operator !== 'CLUSTER' || value !== undefined) continue
+    const chosen = chooseCluster(app, field, eligible)
+    clusters.push(chosen)
+    eligible = eligible.filter(({ node }) => attributeOf(node, field) === chosen)
+  }
+  const ring = createRing(eligible)
+  return { ring, clusters, ...createCells(app, ring) }
+}
+
+/** The group after some members went and others came, or the same object if none of them matters to it. */
+export function updateGroup<Member extends GroupMember>(
+  app: PlacementApp,
+  group: Group<Member>,
+  gone: ReadonlySet<Member>,
+  came: readonly Member[],
+): Group<Member> {
+  const added = came.filter(({ node }) => staticRefusal(app, node) === undefined)
+  const kept = group.ring.members.filter(member => !gone.has(member))
+  if (added.length === 0 && kept.length === group.ring.members.length) return group
+  const ring = createRing([...kept, ...added].toSorted(byPoint))
+  return { ring, clusters: group.clusters, ...createCells(app, ring) }
+}
+
+/** "All with the first" needs no first: the hash of app and value says which value it is, the same on every node. */
+function chooseCluster(
+  { id }: PlacementApp,
+  field: string,
+  members: readonly GroupMember[],
+): string | undefined {
+  const seed = hashText(id)
+  const values = new Set(members.map(({ node }) => attributeOf(node, field) ?? ''))
+  return [...values].toSorted(
+    (one, other) => hashText(one, seed) - hashText(other, seed) || (one < other ? -1 : 1),
+  )[0]
+}
+
+/** The fields that GROUP_BY spreads over. Nodes themselves are not among them: slots are spread over nodes anyhow. */
+export function groupFields({ constraints }: PlacementApp): { field: string; atLeast: number }[] {
+  return constraints
+    .filter(({ field, operator }) => operator === 'GROUP_BY' && !isHostname(field))
+    .map(({ field, value }) => ({ field, atLeast: value === undefined ? 0 : Number(value) }))
+}
+
+function createCells<Member extends GroupMember>(
+  app: PlacementApp,
+  ring: Ring<Member>,
+): Pick<Group<Member>, 'cells' | 'cellOf'> {
+  const fields = groupFields(app)
+  const byCell = new Map<string, { values: string[]; zone: string; members: Member[] }>()
+  const byValues = new Map<string, Member[]>()
+  const keyOf = new Map<Member, string>()
+  for (const member of ring.members) {
+    const values = fields.map(({ field }) => attributeOf(member.node, field) ?? '')
+    const zone = attributeOf(member.node, '@zone') ?? ''
+    const key = fields.length === 0 ? zone : JSON.stringify([...values, zone])
+    keyOf.set(member, key)
+    const cell = byCell.get(key)
+    if (cell === undefined) byCell.set(key, { values, zone, members: [member] })
+    else cell.members.push(member)
+    const wideKey = JSON.stringify(values)
+    const wide = byValues.get(wideKey)
+    if (wide === undefined) byValues.set(wideKey, [member])
+    else wide.push(member)
+  }
+  const wideRings = new Map(
+    [...byValues].map(([key, members]) => [key, byValues.size === 1 ? ring : createRing(members)]),
+  )
+  const cells = new Map<string, Cell<Member>>()
+  for (const [key, { values, zone, members }] of byCell) {
+    const wide = wideRings.get(JSON.stringify(values))!
+    const own = members.length === wide.members.length ? wide : createRing(members)
+    cells.set(key, { hash: hashText(key), ring: own, wide, values, zone })
+  }
+  const cellOf = new Map<Member, Cell<Member>>()
+  if (cells.size > 1) for (const [member, key] of keyOf) cellOf.set(member, cells.get(key)!)
+  return { cells: [...cells.values()], cellOf }
+}
+
+/**
+ * Gives each slot of an app the cell it belongs to, so that slots are even over
+ * GROUP_BY values and over zones, as far as there are nodes in them.
+ *
+ * Slot by slot, each takes the cell that is used least (ties by hash of slot and
+ * cell). So the cells of the lower slots do not change when the app is scaled, and the
+ * loss of a node changes no cell while its cell has nodes enough.
+ *
+ * @returns For each slot its cell; nothing for one that GROUP_BY leaves no value for.
+ */
+export function spread<Member extends GroupMember>(
+  app: PlacementApp,
+  { cells }: Group<Member>,
+  slotHashes: ArrayLike<number>,
+): (Cell<Member> | undefined)[] {
+  const fields = groupFields(app)
+  if (cells.length === 0) return []
+  if (cells.length === 1 && fields.length === 0) {
+    return Array.from(slotHashes, () => cells[0])
+  }
+  const inCell = cells.map(() => 0)
+  const inZone = new Map(cells.map(({ zone }) => [zone, 0]))
+  const inValue = fields.map((_, index) => new Map(cells.map(({ values }) => [values[index]!, 0])))
+  return Array.from(slotHashes, slotHash => {
+    // Marathon's rule: a value takes one more only while none has fewer; values still to come have none.
+    const most = fields.map(({ atLeast }, index) =>
+      inValue[index]!.size < atLeast ? 0 : Math.min(...inValue[index]!.values()),
+    )
+    let best = -1
+    let bestRank = [0, 0, 0]
+    for (const [at, { hash, ring, values, zone }] of cells.entries()) {
+      if (values.some((value, index) => inValue[index]!.get(value)! > most[index]!)) continue
+      const layer = Math.floor(inCell[at]! / ring.members.length)
+      const rank = [layer, inZone.get(zone)!, mix32(slotHash ^ hash)]
+      if (best >= 0 && compareRanks(rank, bestRank) >= 0) continue
+      best = at
+      bestRank = rank
+    }
+    const cell = cells[best]
+    if (cell === undefined) return undefined
+    inCell[best]!++
+    inZone.set(cell.zone, inZone.get(cell.zone)! + 1)
+    for (const [index, value] of cell.values.entries()) {
+      inValue[index]!.set(value, inValue[index]!.get(value)! + 1)
+    }
+    return cell
+  })
+}
+
+function compareRanks(one: readonly number[], other: readonly number[]): number {
+  return one[0]! - other[0]! || one[1]! - other[1]! || one[2]! - other[2]!
+}

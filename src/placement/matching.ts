@@ -1,0 +1,351 @@
+/**
+ * The greedy matching of slots and nodes. Of all pairs (edges) the one with the
+ * smallest key is decided first; it is accepted if the node still has room, and
+ * then the slot is done. Both sides prefer by the same key, so this is the one
+ * stable matching there is, in whatever order slots and nodes are listed.
+ *
+ * A decision depends on earlier keys only. So after a change it is enough to
+ * decide again, in the order of keys, the edges at nodes where something before
+ * them changed. A first run is a change from nothing.
+ *
+ * Tiers come before distances: 1. a node of the slot's own cell that has no slot
+ * of the app, 2. such a node of any cell, 3. and 4. the same with one slot, and so on.
+ *
+ * @module
+ */
+
+import { createEdgeQueue, type EdgeQueue } from './edge-queue.ts'
+import { attributeOf } from './constraint.ts'
+import { distanceOf, nearest, type Ring } from './ring.ts'
+import type { AppState, Edge, NodeState, Rejection, Slot } from './state.ts'
+
+const TIER = 2 ** 32
+
+/** Rejected edges that are remembered, about 100 bytes each. A cluster that has no room for many slots makes more; then every change is computed afresh. */
+const RECORDED_MAX = 2_000_000
+
+/** Orders edges: by key, and where keys are equal by the ids. */
+export function compareEdges(one: Edge, other: Edge): number {
+  if (one.key !== other.key) return one.key - other.key
+  if (one.slot !== other.slot) return one.slot.id < other.slot.id ? -1 : 1
+  if (one.node === other.node) return 0
+  return one.node.id < other.node.id ? -1 : 1
+}
+
+/** Why `node` does not accept a slot of `app` besides the first `before` edges that it accepted; nothing if it does. */
+export function rejectionBy(
+  node: NodeState,
+  app: AppState,
+  quota: number,
+  before = node.held.length,
+): Rejection | undefined {
+  const { need, ports } = app
+  let { cpus, memMb, diskMb, gpus, slots } = node.room
+  let siblings = 0
+  for (let at = 0; at < before; at++) {
+    const holder = node.held[at]!.slot.app
+    if (holder === app) siblings++
+    if (ports.length > 0 && holder.ports.some(port => ports.includes(port))) return 'room'
+    cpus -= holder.need.cpus
+    memMb -= holder.need.memMb
+    diskMb -= holder.need.diskMb
+    gpus -= holder.need.gpus
+    slots--
+  }
+  const fits =
+    cpus >= need.cpus &&
+    memMb >= need.memMb &&
+    diskMb >= need.diskMb &&
+    gpus >= need.gpus &&
+    slots >= 1
+  if (!fits) return 'room'
+  return siblings < quota ? undefined : 'sibling'
+}
+
+/** True unless the slot is too large for the empty node, or the node refuses it. */
+export function suits({ app, id }: Slot, { node, room }: NodeState): boolean {
+  const { need } = app
+  if (need.cpus > room.cpus || need.memMb > room.memMb) return false
+  if (need.diskMb > room.diskMb || need.gpus > room.gpus) return false
+  if (node.refusals.length === 0) return true
+  return !node.refusals.some(({ slot, revision }) => slot === id && revision === app.app.revision)
+}
+
+/** See the module's comment. */
+export class Matching {
+  /** Slots whose node changed since this was last cleared. */
+  readonly changed = new Set<Slot>()
+  /** True while the edges on record are all there are, so that {@link settle} may decide some of them again. */
+  complete = true
+
+  readonly #queue: EdgeQueue = createEdgeQueue(compareEdges)
+  readonly #hopeless = new Set<string>()
+  /** False on the first run, when keys only ever rise. */
+  #replaying = false
+  #recorded = 0
+
+  /** Lets slots ask their first nodes. */
+  start(slots: readonly Slot[]): void {
+    const first: Edge[] = []
+    for (const slot of slots) {
+      const edge = this.#next(slot, undefined)
+      if (edge !== undefined) first.push(edge)
+    }
+    this.#queue.pushAll(first)
+  }
+
+  /** Takes back all that a slot asked. It is gone then: to place it again takes a new one. */
+  stop(slot: Slot): void {
+    slot.gone = true
+    this.changed.add(slot)
+    for (const edge of slot.tried) remove(edge.node.rejected, edge)
+    this.#recorded -= slot.tried.length
+    if (slot.held !== undefined) this.#free(slot.held)
+    slot.tried = []
+  }
+
+  /** Lets a slot ask a node that is new in the rings of its group, if it prefers it to the one that it has. */
+  offer(slot: Slot, node: NodeState): boolean {
+    const { held, app } = slot
+    if (app.app.mode === 'global') return true
+    if (held === undefined || app.coupled) return false
+    const own = app.group.cellOf.get(node)
+    const distance = distanceOf(slot.probes, node.point)
+    if (own === undefined || own === slot.cell) {
+      this.#offer({ key: distance, slot, node, rejected: undefined }, held)
+    }
+    if (own !== undefined && own.wide === slot.cell?.wide) {
+      this.#offer({ key: TIER + distance, slot, node, rejected: undefined }, held)
+    }
+    return true
+  }
+
+  /**
+   * Decides until nothing is left to decide.
+   *
+   * @returns False when a change reaches further than single nodes, and all must be computed afresh.
+   */
+  settle(): boolean {
+    for (let edge = this.#queue.pop(); edge !== undefined; edge = this.#queue.pop()) {
+      if (!this.#decide(edge)) return false
+    }
+    this.#replaying = true
+    return true
+  }
+
+  #offer(edge: Edge, held: Edge): void {
+    if (compareEdges(edge, held) < 0 && suits(edge.slot, edge.node)) this.#queue.push(edge)
+  }
+
+  #decide(asked: Edge): boolean {
+    const { slot, node } = asked
+    if (slot.gone || node.gone) return true
+    if (slot.held !== undefined && compareEdges(slot.held, asked) < 0) return true
+    const known = find(node.held, asked) ?? find(node.rejected, asked)
+    const rejected = this.#judge(asked)
+    if (known !== undefined && rejected === known.rejected) return true
+    if (this.#replaying && slot.app.coupled) return false
+    if (known === undefined) {
+      asked.rejected = rejected
+      if (rejected !== undefined) return this.#reject(asked, false)
+      this.#accept(asked, false)
+      return true
+    }
+    const wasHeld = known.rejected === undefined
+    known.rejected = rejected
+    if (wasHeld) return this.#reject(known, true)
+    if (rejected === undefined) this.#accept(known, true)
+    return true
+  }
+
+  #judge(edge: Edge): Rejection | undefined {
+    const { slot, node, key } = edge
+    const { app } = slot
+    const quota = Math.min(quotaOf(key), app.nodeMax)
+    const rejected = rejectionBy(node, app, quota, positionOf(node.held, edge))
+    if (rejected !== undefined || app.valueMax.length === 0) return rejected
+    const isTaken = app.valueMax.some(
+      ({ field, max }) => (app.perValue.get(valueKey(field, node)) ?? 0) >= max,
+    )
+    return isTaken ? 'value' : undefined
+  }
+
+  #accept(edge: Edge, wasRejected: boolean): void {
+    const { slot, node } = edge
+    const { app } = slot
+    if (slot.held !== undefined) this.#free(slot.held)
+    if (wasRejected) remove(node.rejected, edge)
+    for (const other of slot.tried) {
+      if (other !== edge && compareEdges(other, edge) > 0) remove(other.node.rejected, other)
+    }
+    slot.tried = slot.tried.filter(other => compareEdges(other, edge) < 0)
+    slot.held = edge
+    insert(node.held, edge)
+    this.changed.add(slot)
+    for (const { field } of app.valueMax) {
+      const key = valueKey(field, node)
+      app.perValue.set(key, (app.perValue.get(key) ?? 0) + 1)
+    }
+    if (app.dense) this.#close(edge)
+    this.#askAgain(node.held, edge)
+  }
+
+  #reject(edge: Edge, wasHeld: boolean): boolean {
+    const { slot, node } = edge
+    const { app } = slot
+    if (wasHeld) this.#free(edge)
+    this.#record(edge)
+    if (edge.rejected === 'sibling') {
+      slot.crowdedAt = Math.max(slot.crowdedAt, quotaOf(edge.key))
+    } else if (edge.rejected === 'room' && app.dense) {
+      app.full.add(node)
+      this.#close(edge)
+    }
+    if (edge.rejected !== 'room') slot.onlyRoom = false
+    const next = this.#next(slot, edge)
+    if (next !== undefined) {
+      this.#queue.push(next)
+      return !this.#replaying || quotaOf(next.key) === 1
+    }
+    if (slot.only !== undefined) return true
+    if (isHopeless(slot)) this.#hopeless.add(app.shape)
+    app.coupled = true
+    return !this.#replaying
+  }
+
+  /** Remembers a rejected edge, so that it can be decided again when room is freed. */
+  #record(edge: Edge): void {
+    if (this.#recorded >= RECORDED_MAX) {
+      this.complete = false
+      return
+    }
+    this.#recorded++
+    edge.slot.tried.push(edge)
+    insert(edge.node.rejected, edge)
+  }
+
+  /** Notes when a node has its share of an app. */
+  #close({ slot: { app }, node, key }: Edge): void {
+    if (this.#replaying) return
+    const quota = quotaOf(key)
+    if (app.closedQuota !== quota) {
+      app.closedQuota = quota
+      app.closed.clear()
+      for (const other of app.full) app.closed.add(other)
+    }
+    if (rejectionBy(node, app, quota) !== undefined) app.closed.add(node)
+  }
+
+  /** Gives back what an accepted edge held. */
+  #free(edge: Edge): void {
+    remove(edge.node.held, edge)
+    edge.slot.held = undefined
+    this.changed.add(edge.slot)
+    this.#askAgain(edge.node.rejected, edge)
+  }
+
+  /** Has the edges after `edge` decided again: the rejected ones where it freed room, the held ones where it took some. */
+  #askAgain(edges: readonly Edge[], edge: Edge): void {
+    for (let at = positionOf(edges, edge); at < edges.length; at++) {
+      if (edges[at] !== edge) this.#queue.push(edges[at]!)
+    }
+  }
+
+  /** The next node that a slot asks, or nothing when it has asked all that could help. */
+  #next(slot: Slot, last: Edge | undefined): Edge | undefined {
+    const { app, only } = slot
+    if (only !== undefined) {
+      const asks = last === undefined && suits(slot, only)
+      return asks ? { key: slot.hash - TIER, slot, node: only, rejected: undefined } : undefined
+    }
+    if (slot.cell === undefined) return undefined
+    if (this.#hopeless.has(app.shape)) {
+      this.complete = false
+      return undefined
+    }
+    const { ring: near, wide } = slot.cell
+    let tier = last === undefined ? 2 * (app.firstQuota - 1) : Math.floor(last.key / TIER)
+    for (let after = last; ; tier++, after = undefined) {
+      const quota = quotaOf(tier * TIER)
+      if (quota > app.nodeMax || quota > app.app.instances) return undefined
+      if (quota > app.firstQuota && slot.crowdedAt < quota - 1) return undefined
+      if (
+        app.dense &&
+        !this.#replaying &&
+        app.closedQuota === quota &&
+        app.closed.size >= app.group.ring.members.length
+      ) {
+        slot.crowdedAt = Math.max(slot.crowdedAt, quota)
+        continue
+      }
+      if (tier % 2 === 1 && near === wide) continue
+      if (quota > 1) app.coupled = true
+      const ring = tier % 2 === 0 ? near : wide
+      const found = nextIn(slot, ring, after, tier * TIER)
+      if (found !== undefined) return found
+    }
+  }
+}
+
+function nextIn(
+  slot: Slot,
+  ring: Ring<NodeState>,
+  after: Edge | undefined,
+  base: number,
+): Edge | undefined {
+  const size = ring.members.length
+  if (slot.rankedRing !== ring) {
+    slot.rankedRing = ring
+    slot.ranked = nearest(ring, slot.probes, 1)
+  }
+  for (;;) {
+    for (const { member, distance } of slot.ranked) {
+      const edge: Edge = { key: base + distance, slot, node: member, rejected: undefined }
+      if (after !== undefined && compareEdges(edge, after) <= 0) continue
+      if (suits(slot, member)) return edge
+    }
+    if (slot.ranked.length >= size) return undefined
+    slot.ranked = nearest(ring, slot.probes, Math.min(size, slot.ranked.length * 8))
+  }
+}
+
+function quotaOf(key: number): number {
+  return Math.floor(Math.max(0, key) / (2 * TIER)) + 1
+}
+
+function valueKey(field: string, { node }: NodeState): string {
+  return `${field}\0${attributeOf(node, field)}`
+}
+
+/** True when no slot of the same shape can find room after this one did not: room only shrinks as keys rise. */
+function isHopeless({ app, cell, onlyRoom, id }: Slot): boolean {
+  if (!onlyRoom || cell?.wide !== app.group.ring) return false
+  return !cell.wide.members.some(({ node }) => node.refusals.some(({ slot }) => slot === id))
+}
+
+function find(edges: readonly Edge[], edge: Edge): Edge | undefined {
+  const known = edges[positionOf(edges, edge)]
+  return known !== undefined && compareEdges(known, edge) === 0 ? known : undefined
+}
+
+function insert(edges: Edge[], edge: Edge): void {
+  const at = positionOf(edges, edge)
+  if (at === edges.length) edges.push(edge)
+  else edges.splice(at, 0, edge)
+}
+
+function remove(edges: Edge[], edge: Edge): void {
+  edges.splice(positionOf(edges, edge), 1)
+}
+
+/** Where `edge` is, or belongs, among edges in order. */
+function positionOf(edges: readonly Edge[], edge: Edge): number {
+  let from = 0
+  let to = edges.length
+  while (from < to) {
+    const middle = (from + to) >>> 1
+    if (compareEdges(edges[middle]!, edge) < 0) from = middle + 1
+    else to = middle
+  }
+  return from
+}

@@ -1,0 +1,198 @@
+import type { NodeId, SlotId } from '../model/ids.ts'
+import type { Capacity } from '../model/node-record.ts'
+import { slotIdOf } from '../model/ids.ts'
+import { isHostname } from './constraint.ts'
+import { groupKey, spread, type Cell, type Group, type GroupMember } from './group.ts'
+import { hashText, mix32 } from './hash.ts'
+import type { PlacementApp, PlacementNode } from './input.ts'
+import { probesOf, type Probes, type Ranked, type Ring } from './ring.ts'
+
+/** Why an edge was not accepted: no room on the node, or too many slots of the same app on it, or on nodes of its kind. */
+export type Rejection = 'room' | 'sibling' | 'value'
+
+/** A slot that asked a node, and what became of it. */
+export interface Edge {
+  /** Tier × 2³² + distance: the smaller, the earlier it is decided. */
+  readonly key: number
+  readonly slot: Slot
+  readonly node: NodeState
+  /** Nothing: accepted. */
+  rejected: Rejection | undefined
+}
+
+/** A node as the matching sees it. */
+export interface NodeState extends GroupMember {
+  readonly id: NodeId
+  readonly node: PlacementNode
+  /** Capacity in whole units: cpus in thousandths. */
+  readonly room: Capacity & { readonly slots: number }
+  /** Accepted edges, by key. */
+  readonly held: Edge[]
+  /** Rejected edges, by key. */
+  readonly rejected: Edge[]
+  /** True once it is no longer, or was replaced by a newer state of the same node. */
+  gone: boolean
+}
+
+/** An app as the matching sees it. */
+export interface AppState {
+  app: PlacementApp
+  readonly hash: number
+  readonly groupKey: string
+  group: Group<NodeState>
+  slots: Slot[]
+  /** Resources of one slot in whole units: cpus in thousandths. */
+  readonly need: Capacity
+  readonly ports: readonly string[]
+  /** Most slots on one node. */
+  readonly nodeMax: number
+  /** Most slots on nodes that have the same value of a field (UNIQUE, MAX_PER). */
+  readonly valueMax: readonly { readonly field: string; readonly max: number }[]
+  /** Apps with equal shapes fit the same nodes. */
+  readonly shape: string
+  /** How many of its slots a node may have in the first tier. */
+  firstQuota: number
+  /** More slots than half its nodes: worth knowing when each node has its share. */
+  dense: boolean
+  /** An edge of it depends on more than its node: it is never decided again, but all is computed afresh. */
+  coupled: boolean
+  /** Nodes that have no room for it, or have their share at `closedQuota`. */
+  readonly full: Set<NodeState>
+  readonly closed: Set<NodeState>
+  closedQuota: number
+  /** Accepted slots per field and value of `valueMax`. */
+  readonly perValue: Map<string, number>
+}
+
+/** One slot as the matching sees it. */
+export interface Slot {
+  readonly id: SlotId
+  readonly hash: number
+  readonly probes: Probes
+  readonly app: AppState
+  /** True once it is no longer, or was started afresh under the same id. */
+  gone: boolean
+  /** The only node of a `global` app's slot. */
+  readonly only: NodeState | undefined
+  cell: Cell<NodeState> | undefined
+  held: Edge | undefined
+  /** Rejected edges, by key. */
+  tried: Edge[]
+  /** Largest quota at which only slots of its own app were in the way. */
+  crowdedAt: number
+  /** True while nodes rejected it for want of room only. */
+  onlyRoom: boolean
+  /** The nearest nodes of a ring, as far as they were needed. */
+  ranked: readonly Ranked<NodeState>[]
+  rankedRing: Ring<NodeState> | undefined
+}
+
+const NO_LIMIT = 2 ** 31
+
+/** An app with so many slots for each of its nodes starts with the whole share at once, to save going up one by one. */
+const EVEN_FROM = 8
+
+/** Reads a node. */
+export function createNodeState(node: PlacementNode): NodeState {
+  return {
+    id: node.id,
+    node,
+    point: hashText(node.id),
+    room: { ...inUnits(node.capacity), slots: node.maxSlots ?? NO_LIMIT },
+    held: [],
+    rejected: [],
+    gone: false,
+  }
+}
+
+/** Reads an app. */
+export function createAppState(app: PlacementApp, group: Group<NodeState>): AppState {
+  const perNode = app.constraints.flatMap(({ field, operator, value }) =>
+    !isHostname(field)
+      ? []
+      : operator === 'UNIQUE'
+        ? [1]
+        : operator === 'MAX_PER'
+          ? [Number(value)]
+          : operator === 'GROUP_BY' && Number(value ?? 0) > group.ring.members.length
+            ? [1]
+            : [],
+  )
+  const valueMax = app.constraints.flatMap(({ field, operator, value }) =>
+    isHostname(field) || (operator !== 'UNIQUE' && operator !== 'MAX_PER')
+      ? []
+      : [{ field, max: operator === 'UNIQUE' ? 1 : Number(value) }],
+  )
+  const key = groupKey(app)
+  const need = inUnits(app.resources)
+  return {
+    app,
+    hash: hashText(app.id),
+    groupKey: key,
+    group,
+    slots: [],
+    need,
+    ports: app.fixedPorts,
+    nodeMax: Math.min(app.maxPerNode ?? NO_LIMIT, ...perNode),
+    valueMax,
+    shape: JSON.stringify([key, need, app.fixedPorts]),
+    firstQuota: 1,
+    dense: false,
+    coupled: valueMax.length > 0 || perNode.length > 0,
+    full: new Set(),
+    closed: new Set(),
+    closedQuota: 0,
+    perValue: new Map(),
+  }
+}
+
+/** Sets what follows from how many nodes the app's group has, and gives its slots their cells. */
+export function fitToGroup(state: AppState): void {
+  const { app, group, slots } = state
+  const share = Math.floor(app.instances / Math.max(1, group.ring.members.length))
+  state.firstQuota = share >= EVEN_FROM ? Math.min(share, state.nodeMax) : 1
+  state.dense = app.instances * 2 > group.ring.members.length
+  if (app.mode === 'global') return
+  const cells = spread(
+    app,
+    group,
+    slots.map(({ hash }) => hash),
+  )
+  for (const [index, slot] of slots.entries()) slot.cell = cells[index]
+}
+
+/** Makes the slots of an app: one per instance, or one per node of its group. */
+export function createSlots(state: AppState): Slot[] {
+  const { app, group } = state
+  const places =
+    app.mode === 'global'
+      ? group.ring.members
+      : Array.from({ length: app.instances }, (_, at) => at)
+  return places.map(at => createSlot(state, at))
+}
+
+/** Makes the slot of an app that has the number `at`, or is that of the node `at`. */
+export function createSlot(app: AppState, at: number | NodeState): Slot {
+  const appHash = app.hash
+  const hash = mix32(appHash ^ mix32(typeof at === 'number' ? at + 1 : at.point))
+  return {
+    id: slotIdOf(app.app.id, typeof at === 'number' ? at : at.id),
+    hash,
+    probes: probesOf(hash, appHash),
+    app,
+    only: typeof at === 'number' ? undefined : at,
+    gone: false,
+    cell: undefined,
+    held: undefined,
+    tried: [],
+    crowdedAt: 0,
+    onlyRoom: true,
+    ranked: [],
+    rankedRing: undefined,
+  }
+}
+
+/** Sums of thousandths are exact; sums of 0.1 are not, and depend on their order. */
+function inUnits({ cpus, memMb, diskMb, gpus }: Capacity): Capacity {
+  return { cpus: Math.round(cpus * 1000), memMb, diskMb, gpus }
+}
