@@ -1,0 +1,102 @@
+import { randomBytes, randomInt } from 'node:crypto'
+import { join } from 'node:path'
+import { z } from 'zod'
+import { makePrivateFolder, readPrivateFile, writePrivateFile } from './private-file.ts'
+import { StoreError } from './store.ts'
+
+/** Who a node is, from its data folder. */
+export interface Identity {
+  /** 32 bytes: the node's key is made of them, and its id of the key. */
+  readonly seed: Uint8Array
+  /** Names this node's log in the document. */
+  readonly clientId: number
+  /** Counts the starts of this node's daemon. */
+  readonly incarnation: number
+}
+
+const KEY_FILE = 'node.key'
+const COUNTERS_FILE = 'node.json'
+const CLIENT_ID_MAX = 2 ** 32 - 1
+
+const counters = z.strictObject({
+  clientId: z.int().min(1).max(CLIENT_ID_MAX),
+  incarnation: z.int().min(1),
+})
+
+/**
+ * Reads who this node is, or makes it up at the first start; counts one more start.
+ * All of it is on the disk when this returns, so no two starts share an incarnation.
+ * Open the store first: its lock keeps a second daemon from counting too.
+ *
+ * @throws {StoreError} `corrupt` when a file is damaged: it says which and what to do.
+ */
+export function openIdentity(dir: string): Identity {
+  makePrivateFolder(dir)
+  const seed = readSeed(dir) ?? makeSeed(dir)
+  const last = readCounters(dir)
+  const next = {
+    clientId: last?.clientId ?? drawClientId(),
+    // Without the counters, above whatever they said: nobody starts a daemon once a second for ever.
+    incarnation: last === undefined ? firstIncarnation() : last.incarnation + 1,
+  }
+  writeCounters(dir, next)
+  return { seed, ...next }
+}
+
+/**
+ * Gives this node a new log in the document. After a restore from a backup the old
+ * log may be longer elsewhere than here, and no place of a log may be written twice.
+ *
+ * @returns The new client id; it is on the disk.
+ */
+export function renewClientId(dir: string): number {
+  const clientId = drawClientId()
+  const last = readCounters(dir)
+  writeCounters(dir, { clientId, incarnation: last?.incarnation ?? firstIncarnation() })
+  return clientId
+}
+
+function readSeed(dir: string): Uint8Array | undefined {
+  const path = join(dir, KEY_FILE)
+  const text = readPrivateFile(path)?.trim()
+  if (text === undefined) return undefined
+  if (/^[0-9a-f]{64}$/.test(text)) return Uint8Array.from(Buffer.from(text, 'hex'))
+  throw new StoreError(
+    'corrupt',
+    `Cannot read the node's key ${path}: it must be 64 hex digits; restore it from a backup, or remove it and join the cluster again as a new node`,
+    { temporary: false },
+  )
+}
+
+function makeSeed(dir: string): Uint8Array {
+  const seed = Uint8Array.from(randomBytes(32))
+  writePrivateFile(join(dir, KEY_FILE), `${Buffer.from(seed).toString('hex')}\n`)
+  return seed
+}
+
+function readCounters(dir: string): z.output<typeof counters> | undefined {
+  const path = join(dir, COUNTERS_FILE)
+  const text = readPrivateFile(path)
+  if (text === undefined) return undefined
+  try {
+    return counters.parse(JSON.parse(text))
+  } catch (cause) {
+    throw new StoreError(
+      'corrupt',
+      `Cannot read ${path}: it is damaged; remove it, and the node takes new numbers`,
+      { temporary: false, cause },
+    )
+  }
+}
+
+function writeCounters(dir: string, next: z.output<typeof counters>): void {
+  writePrivateFile(join(dir, COUNTERS_FILE), `${JSON.stringify(next)}\n`)
+}
+
+function firstIncarnation(): number {
+  return Math.floor(Date.now() / 1_000)
+}
+
+function drawClientId(): number {
+  return randomInt(1, CLIENT_ID_MAX + 1)
+}
