@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict'
 import { z } from 'zod'
 import { appSchema } from '../model/app.ts'
 import { valueAt, type Path } from './path.ts'
@@ -7,6 +8,7 @@ export interface JsonSchema {
   readonly properties?: Readonly<Record<string, JsonSchema>>
   readonly items?: JsonSchema
   readonly oneOf?: readonly JsonSchema[]
+  readonly type?: string
   readonly const?: unknown
   readonly default?: unknown
 }
@@ -18,7 +20,11 @@ let schema: JsonSchema | undefined
  * defaults are written down once. Made at first use: a listing never needs it.
  */
 export function appJsonSchema(): JsonSchema {
-  schema ??= z.toJSONSchema(appSchema, { io: 'input', unrepresentable: 'any' }) as JsonSchema
+  if (schema === undefined) {
+    const made: unknown = z.toJSONSchema(appSchema, { io: 'input', unrepresentable: 'any' })
+    assert(isSchema(made), 'the app schema is an object')
+    schema = made
+  }
   return schema
 }
 
@@ -32,12 +38,16 @@ export function chosen(of: JsonSchema, value: unknown): JsonSchema {
   return of.oneOf.find(fits) ?? {}
 }
 
-/** The keys that `input` may have at `path`; none where the schema names none. */
-export function knownKeys(input: unknown, path: Path): string[] {
+/** The schema of the value at `path` of an app; nothing where there is none. */
+export function schemaAt(input: unknown, path: Path): JsonSchema | undefined {
   let at: JsonSchema | undefined = appJsonSchema()
   for (const [depth, segment] of path.entries()) {
     at = typeof segment === 'number' ? at?.items : at?.properties?.[segment]
     at = at && chosen(at, valueAt(input, path.slice(0, depth + 1)))
   }
-  return Object.keys(at?.properties ?? {})
+  return at
+}
+
+function isSchema(made: unknown): made is JsonSchema {
+  return typeof made === 'object' && made !== null
 }

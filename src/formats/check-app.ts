@@ -1,8 +1,8 @@
 import type { z } from 'zod'
 import { APP_SIZE_BYTES_MAX, appSchema, type AppSpec } from '../model/app.ts'
 import { nearest } from '../util/nearest.ts'
-import { knownKeys } from './app-json-schema.ts'
-import { errorAt, show, type Finding } from './finding.ts'
+import { schemaAt } from './app-json-schema.ts'
+import { errorAt, PROBLEMS_MAX, show, type Finding } from './finding.ts'
 import { valueAt, type Path } from './path.ts'
 
 /** An app, or why there is none. `spec` is absent exactly when a finding is an error. */
@@ -53,20 +53,25 @@ export function checkApp(
 }
 
 function explain(issue: Issue, input: unknown, originOf: (path: Path) => Origin): Finding[] {
-  const path = issue.path as Path
+  const path: Path = issue.path.filter(segment => typeof segment !== 'symbol')
   const origin = originOf(path)
   if (issue.code === 'unrecognized_keys') {
-    const known = knownKeys(input, path)
-    return issue.keys.map(key =>
-      errorAt(originOf([...path, key]).path, unknownField(key, known, 'is not a field')),
-    )
+    const known = Object.keys(schemaAt(input, path)?.properties ?? {})
+    return issue.keys
+      .slice(0, PROBLEMS_MAX)
+      .map(key =>
+        errorAt(
+          originOf([...path, key]).path,
+          unknownField(path.length === 0 ? (SYNONYMS[key] ?? key) : key, known, 'is not a field'),
+        ),
+      )
   }
   if (issue.code === 'invalid_union') {
     // The alternative that was meant is the one that got further than the value's own kind.
     const deeper = issue.errors.find(issues => issues.some(inner => inner.path.length > 0))
     if (deeper !== undefined) {
       return deeper.flatMap(inner =>
-        explain({ ...inner, path: [...issue.path, ...inner.path] } as Issue, input, originOf),
+        explain({ ...inner, path: [...issue.path, ...inner.path] }, input, originOf),
       )
     }
   }
@@ -76,13 +81,29 @@ function explain(issue: Issue, input: unknown, originOf: (path: Path) => Origin)
       ? ''
       : `, got ${show(origin.value)}`
   const missing = origin.value === undefined && issue.code !== 'custom'
-  const rule = ruleOf(issue)
+  // The schema library reports a text where an integer belongs as "no number".
+  const integer = issue.code === 'invalid_type' && schemaAt(input, path)?.type === 'integer'
+  const rule = integer ? 'must be an integer' : ruleOf(issue)
   return [errorAt(origin.path, missing ? `is missing: ${rule}` : `${rule}${got}`)]
+}
+
+/** What the fields of other formats are called here. */
+const SYNONYMS: Readonly<Record<string, string>> = {
+  replicas: 'instances',
+  cmd: 'command',
+  args: 'command',
+  cpus: 'resources.cpus',
+  mem: 'resources.memMb',
+  memory: 'resources.memMb',
+  environment: 'env',
+  healthChecks: 'health',
+  healthcheck: 'health',
+  workingDir: 'workdir',
 }
 
 /** Says that a field is not known, and which one was probably meant. */
 export function unknownField(key: string, known: readonly string[], message: string): string {
-  const meant = nearest(key, known)
+  const meant = key.includes('.') && known.includes(key.split('.')[0]!) ? key : nearest(key, known)
   return meant === undefined ? message : `${message}; did you mean "${meant}"?`
 }
 
@@ -100,7 +121,11 @@ function ruleOf(issue: Issue): string {
       return `must be ${unionOf(issue)}`
     case 'invalid_key':
       return 'must have a name of 1 to 255 characters without "=" and NUL'
-    default:
+    case 'custom':
+    case 'invalid_format':
+    case 'invalid_element':
+    case 'not_multiple_of':
+    case 'unrecognized_keys':
       return issue.message
   }
 }

@@ -19,6 +19,8 @@ export interface Draft {
   carry(source: Path, value: unknown, consequence?: string, as?: Path): void
   /** The app, checked against the schema. No app where anything was an error. */
   finish(): CheckedApp
+  /** What has been found so far. */
+  readonly findings: readonly Finding[]
 }
 
 /**
@@ -51,6 +53,7 @@ export function createDraft(
   }
 
   return {
+    findings,
     put(target, value, source) {
       putAt(app, target, value)
       origins.set(formatPath(target), source)
@@ -63,8 +66,7 @@ export function createDraft(
       if (consequence !== undefined) findings.push(warningAt(source, consequence))
     },
     finish() {
-      const fields = Object.keys(carried).length > 0 ? { carried: { format, fields: carried } } : {}
-      const checked = checkApp({ ...app, ...fields }, originOf)
+      const checked = checkApp({ ...app, carried: { format, fields: carried } }, originOf)
       const all = [...findings, ...checked.findings]
       if (checked.spec === undefined || all.some(({ severity }) => severity === 'error')) {
         return { findings: all }

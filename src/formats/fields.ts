@@ -1,7 +1,7 @@
 import { fromMs, type Duration } from '../model/duration.ts'
 import { unknownField } from './check-app.ts'
 import type { Draft } from './draft.ts'
-import { show } from './finding.ts'
+import { PROBLEMS_MAX, show } from './finding.ts'
 import type { Path } from './path.ts'
 
 /** Longest time that an importer takes, in seconds: a year. */
@@ -81,11 +81,12 @@ export class Fields {
   labels(key: string): Record<string, string> | undefined {
     const fields = this.map(key)
     if (fields === undefined) return undefined
-    const entries = fields.keys().map(name => [name, fields.text(name)] as const)
-    return Object.fromEntries(entries.filter(([, value]) => value !== undefined)) as Record<
-      string,
-      string
-    >
+    const labels: Record<string, string> = {}
+    for (const name of fields.keys()) {
+      const value = fields.text(name)
+      if (value !== undefined) labels[name] = value
+    }
+    return labels
   }
 
   map(key: string): Fields | undefined {
@@ -123,7 +124,13 @@ export class Fields {
   /** Carries each field that has not been asked for. */
   rest(known: readonly string[] = []): void {
     const candidates = [...this.#seen, ...known]
-    for (const key of this.keys().filter(name => !this.#seen.has(name))) {
+    const unknown = this.keys().filter(name => !this.#seen.has(name))
+    if (unknown.length > PROBLEMS_MAX) {
+      const message = `must have at most ${PROBLEMS_MAX} fields that Shoal does not know, got ${unknown.length}`
+      this.draft.error(this.path, message)
+      return
+    }
+    for (const key of unknown) {
       const value = this.get(key)
       if (value === undefined) continue
       const message = unknownField(

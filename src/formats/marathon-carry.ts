@@ -22,12 +22,12 @@ export function missingFrom(
 ): Record<string, unknown> {
   if (source === null || covers(derived, source)) return {}
   if (!isMap(source) || !isMap(derived)) return { [formatPath(path)]: source }
-  return Object.assign(
-    {},
-    ...Object.entries(source).map(([key, value]) =>
-      missingFrom(Object.hasOwn(derived, key) ? derived[key] : undefined, value, [...path, key]),
-    ),
-  ) as Record<string, unknown>
+  const missing: Record<string, unknown> = {}
+  for (const [key, value] of Object.entries(source)) {
+    const own = Object.hasOwn(derived, key) ? derived[key] : undefined
+    Object.assign(missing, missingFrom(own, value, [...path, key]))
+  }
+  return missing
 }
 
 function covers(derived: unknown, source: unknown): boolean {

@@ -8,7 +8,7 @@ import { missingFrom, warnUnlessInert } from './marathon-carry.ts'
 import { consequenceOf, MARATHON_APP_KEYS, MARATHON_SERVER_KEYS } from './marathon-fields.ts'
 import { readHealthChecks } from './marathon-health.ts'
 import { readPorts } from './marathon-ports.ts'
-import { isTooDeep, type Path } from './path.ts'
+import { flawOf, type Path } from './path.ts'
 import { DEPTH_MAX } from './source-node.ts'
 import { toMarathon } from './to-marathon.ts'
 
@@ -22,6 +22,9 @@ export interface MarathonPlace {
   /** What the groups around it depend on, as absolute ids. */
   readonly dependencies: readonly string[]
 }
+
+/** Most dependencies of one group: each of its apps carries them all. */
+const DEPENDENCIES_MAX = 256
 
 /** A whole document that is one app. */
 export const MARATHON_TOP: MarathonPlace = { path: [], group: '/', dependencies: [] }
@@ -50,9 +53,8 @@ export function importMarathonApp(
   if (!isMap(value)) {
     return { findings: [errorAt(place.path, `must be an app, got ${show(value)}`)] }
   }
-  if (isTooDeep(value, DEPTH_MAX)) {
-    return { findings: [errorAt(place.path, `must not nest deeper than ${DEPTH_MAX} levels`)] }
-  }
+  const flaw = flawOf(value, DEPTH_MAX)
+  if (flaw !== undefined) return { findings: [errorAt(place.path, flaw)] }
   const draft = createDraft('marathon', document, place.path)
   const app = new Fields(value, place.path, draft)
   readIdentity(app, place)
@@ -99,7 +101,8 @@ function dependenciesOf(
   value: Readonly<Record<string, unknown>>,
   { group, dependencies }: MarathonPlace,
 ): unknown[] {
-  const own = Array.isArray(value['dependencies']) ? (value['dependencies'] as unknown[]) : []
+  const given = value['dependencies']
+  const own: readonly unknown[] = Array.isArray(given) ? given : []
   const inGroup = group !== '/'
   const absolute = own.map(id => (inGroup && typeof id === 'string' ? resolveId(id, group) : id))
   return [...new Set([...absolute, ...dependencies])]
@@ -334,20 +337,21 @@ function readEnv(app: Fields): void {
 function readConstraints(app: Fields): void {
   const { draft } = app
   draft.put(['constraints'], [], app.at('constraints'))
+  // Constraints that are wrong leave no gap: a list grows only at its end.
+  let count = 0
   for (const [index, item] of (app.list('constraints') ?? []).entries()) {
     const source = [...app.at('constraints'), index]
-    const parts = Array.isArray(item) ? (item as unknown[]) : []
-    const texts = parts.map(part => (typeof part === 'number' ? String(part) : part))
-    if (texts.length < 2 || texts.length > 3 || texts.some(part => typeof part !== 'string')) {
-      draft.error(
-        source,
-        `must be [field, operator] or [field, operator, value], got ${show(item)}`,
-      )
+    const parts: readonly unknown[] = Array.isArray(item) ? item : []
+    const texts = parts.flatMap(part =>
+      typeof part === 'string' || typeof part === 'number' ? [String(part)] : [],
+    )
+    const [field, operator, value] = texts
+    if (texts.length < parts.length || operator === undefined || parts.length > 3) {
+      const rule = 'must be [field, operator] or [field, operator, value]'
+      draft.error(source, `${rule}, got ${show(item)}`)
       continue
     }
-    const [field, operator, value] = texts as string[]
-    // Constraints that failed leave no gap: the list grows only at its end.
-    const at = ['constraints', (draft.at(['constraints']) as unknown[]).length]
+    const at = ['constraints', count++]
     draft.put(at, {}, source)
     draft.put([...at, 'field'], field === 'hostname' ? '@hostname' : field, [...source, 0])
     draft.put([...at, 'operator'], operator, [...source, 1])
@@ -406,6 +410,11 @@ export function importMarathonGroup(
   const own = value['dependencies'] ?? []
   if (!Array.isArray(own)) {
     findings.push(errorAt([...place.path, 'dependencies'], `must be a list, got ${show(own)}`))
+  }
+  if (Array.isArray(own) && own.length > DEPENDENCIES_MAX) {
+    const message = `must have at most ${DEPENDENCIES_MAX} items, got ${own.length}`
+    findings.push(errorAt([...place.path, 'dependencies'], message))
+    return { apps, findings }
   }
   const named = Array.isArray(own) ? own.filter(entry => typeof entry === 'string') : []
   const dependencies = [

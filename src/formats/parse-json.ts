@@ -58,7 +58,7 @@ class Scanner {
     if (++this.#values > VALUES_MAX)
       throw new SyntaxProblem(`must not have more than ${VALUES_MAX} values`)
     const { line } = this
-    switch (this.#text[this.#at]) {
+    switch (this.#text.charAt(this.#at)) {
       case '{':
         return { kind: 'map', line, entries: this.#entries(depth) }
       case '[':
@@ -122,7 +122,7 @@ class Scanner {
 
   #unescape(quoted: string): string {
     try {
-      return JSON.parse(quoted) as string
+      return String(JSON.parse(quoted))
     } catch {
       // The scan left only one thing that can be wrong with it.
       throw new SyntaxProblem(`text ${show(quoted.slice(1, -1))} has a wrong "\\" escape`)
@@ -134,10 +134,11 @@ class Scanner {
     pattern.lastIndex = this.#at
     const word = pattern.exec(this.#text)?.[0]
     if (word === undefined) return this.#fail('a value')
-    const value = JSON.parse(word) as number | boolean | null
-    if (value === Infinity || value === -Infinity)
-      throw new SyntaxProblem(`number ${show(word)} is too large`)
     this.#at += word.length
+    if (word === 'null') return null
+    if (word === 'true' || word === 'false') return word === 'true'
+    const value = Number(word)
+    if (!Number.isFinite(value)) throw new SyntaxProblem(`number ${show(word)} is too large`)
     return value
   }
 

@@ -82,6 +82,8 @@ function tokenize(text: string, lines: LineCounter): CST.Token[] {
   return tokens
 }
 
+const BLANK = new Set(['space', 'newline', 'comment'])
+
 /** Counts the values below `root`, with a list of its own instead of recursion: that is the point. */
 function measure(root: CST.Token): number {
   const open: { readonly token: CST.Token; readonly depth: number }[] = [{ token: root, depth: 0 }]
@@ -92,6 +94,9 @@ function measure(root: CST.Token): number {
       throw new Refused(token.offset, `must not nest deeper than ${DEPTH_MAX} levels`)
     }
     values++
+    // What follows a value and does not belong there is composed one by one, too.
+    const after: readonly CST.SourceToken[] | undefined = 'end' in token ? token.end : undefined
+    values += after?.filter(({ type }) => !BLANK.has(type)).length ?? 0
     if (token.type === 'document' && token.value !== undefined) {
       open.push({ token: token.value, depth })
     }
@@ -124,8 +129,9 @@ function convert(document: Document.Parsed, lines: LineCounter): SourceNode | un
     }
     const before = values
     const tree = branch(node, line, offset)
-    if ('anchor' in node && node.anchor !== undefined) {
-      anchors.set(node.anchor, { node: tree, values: values - before })
+    const anchor = 'anchor' in node ? node.anchor : ''
+    if (anchor) {
+      anchors.set(anchor, { node: tree, values: values - before })
     }
     return tree
   }

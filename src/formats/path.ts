@@ -41,7 +41,7 @@ export function valueAt(root: unknown, path: Path): unknown {
     if (typeof value !== 'object' || value === null || !Object.hasOwn(value, segment)) {
       return undefined
     }
-    value = (value as Readonly<Record<string | number, unknown>>)[segment]
+    value = Reflect.get(value, segment)
   }
   return value
 }
@@ -52,38 +52,44 @@ export function valueAt(root: unknown, path: Path): unknown {
  * is a path through a value that is no container.
  */
 export function putAt(root: Record<string, unknown>, path: Path, value: unknown): void {
-  let container: Record<string | number, unknown> = root
+  let container: object = root
   for (const [depth, segment] of path.entries()) {
     const fits = Array.isArray(container)
       ? typeof segment === 'number' && segment <= container.length
       : typeof segment === 'string' && segment !== '__proto__'
     if (!fits) return
-    if (depth === path.length - 1) container[segment] = value
+    if (depth === path.length - 1) Reflect.set(container, segment, value)
     else {
       if (!Object.hasOwn(container, segment)) {
-        container[segment] = typeof path[depth + 1] === 'number' ? [] : {}
+        Reflect.set(container, segment, typeof path[depth + 1] === 'number' ? [] : {})
       }
-      const next = container[segment]
+      const next: unknown = Reflect.get(container, segment)
       if (typeof next !== 'object' || next === null) return
-      container = next as Record<string | number, unknown>
+      container = next
     }
   }
 }
 
-/** True when maps and lists nest deeper than `most`. Needs no stack, so it may be asked of anything that is no cycle. */
-export function isTooDeep(root: unknown, most: number): boolean {
+/**
+ * What makes plain data unfit to be walked by recursion or copied key by key: nesting
+ * deeper than `most`, or a key `__proto__`. Nothing if it is fit. Uses no recursion
+ * itself, so it may be asked of anything that is no cycle.
+ */
+export function flawOf(root: unknown, most: number): string | undefined {
   const open: { readonly value: unknown; readonly depth: number }[] = [{ value: root, depth: 0 }]
   for (let next = open.pop(); next !== undefined; next = open.pop()) {
     if (typeof next.value !== 'object' || next.value === null) continue
-    if (next.depth > most) return true
+    if (next.depth > most) return `must not nest deeper than ${most} levels`
+    if (Object.hasOwn(next.value, '__proto__')) return 'key "__proto__" is not allowed'
     for (const value of Object.values(next.value)) open.push({ value, depth: next.depth + 1 })
   }
-  return false
+  return undefined
 }
 
 function unquote(text: string): string | undefined {
   try {
-    return JSON.parse(text) as string
+    const key: unknown = JSON.parse(text)
+    return typeof key === 'string' ? key : undefined
   } catch {
     return undefined // No JSON string: then it is no path either.
   }

@@ -16,6 +16,9 @@ export const INSTANCES_MAX = 10_000
 /** Largest app, as JSON, in bytes: a revision must fit one gossip message with room to spare. */
 export const APP_SIZE_BYTES_MAX = 256 * 1024
 
+/** What the name of a port or an alias must look like, for messages to people. */
+export const DNS_LABEL_RULE = 'a DNS label: at most 63 lower-case letters, digits and "-"'
+
 const LABEL = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/
 
 const appId = z.custom<AppId>(value => typeof value === 'string' && isAppId(value), {
@@ -27,9 +30,7 @@ const duration = z.custom<Duration>(value => typeof value === 'string' && isDura
 const inMs = (text: string): Duration => text as Duration
 const text = z.string().max(4096)
 const port = z.int().min(0).max(65_535)
-const dnsLabel = z.string().regex(LABEL, {
-  error: 'must be a DNS label: at most 63 lower-case letters, digits and "-"',
-})
+const dnsLabel = z.string().regex(LABEL, { error: `must be ${DNS_LABEL_RULE}` })
 
 /** What a task needs, held back for it on its node. Placement counts these, never live load. */
 const resources = z.strictObject({
@@ -39,10 +40,10 @@ const resources = z.strictObject({
   gpus: z.int().min(0).max(64).default(0),
 })
 
-/** What a task may not exceed. Absent means no limit. */
+/** What a task may not exceed. Absent means no limit. Docker takes no memory limit below 6 MB. */
 const limits = z.strictObject({
   cpus: z.number().min(0.01).max(1024).optional(),
-  memMb: z.int().min(4).max(16_777_216).optional(),
+  memMb: z.int().min(6).max(16_777_216).optional(),
 })
 
 const appPort = z.strictObject({
@@ -129,7 +130,7 @@ export const appSchema = z
     forcePull: z.boolean().default(false),
     /** Replaces the image's entrypoint. */
     entrypoint: z.array(text).min(1).max(256).optional(),
-    /** An argument list, or a string that goes through `/bin/sh -c`. */
+    /** An argument list, or a string that goes through `/bin/sh -c` in place of the image's entrypoint. */
     command: z.union([text.min(1), z.array(text).min(1).max(256)]).optional(),
     /** `replicated`: `instances` slots. `global`: one slot on each eligible node. */
     mode: z.enum(['replicated', 'global']).default('replicated'),
@@ -181,7 +182,10 @@ export const appSchema = z
     privileged: z.boolean().default(false),
     /** More names that DNS answers for this app, such as the Kubernetes Service in front of it. */
     aliases: z.array(dnsLabel).max(16).default([]),
-    /** What the source file said that Shoal keeps but does not act on, so that it can be given back whole. */
+    /**
+     * Present in each app that came in another format: which, and what it said that Shoal
+     * keeps but does not act on, so that it can be given back whole. Path → value.
+     */
     carried: z
       .strictObject({
         format: z.enum(['marathon', 'kubernetes']),
@@ -238,9 +242,14 @@ export function runtimeOf(app: Pick<AppSpec, 'image'>): 'docker' | 'process' {
 export function fixedPortsOf(app: AppSpec): string[] {
   const direct = app.network === 'host' || app.image === undefined
   return app.ports
-    .map(port => ({ ...port, hostPort: port.hostPort || (direct ? port.port : 0) }))
+    .map(own => ({ ...own, hostPort: own.hostPort || (direct ? own.port : 0) }))
     .filter(({ hostPort }) => hostPort > 0)
     .map(({ hostPort, protocol }) => `${protocol} ${hostPort}`)
+}
+
+/** True for a text that may name a port or be an alias ({@link DNS_LABEL_RULE}). */
+export function isDnsLabel(name: string): boolean {
+  return LABEL.test(name)
 }
 
 function isRegex(source: string): boolean {
