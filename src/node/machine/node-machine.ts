@@ -5,13 +5,9 @@ import { appOfSlot, type AppId, type NodeId, type SlotId } from '../../model/ids
 import { isNewer, type NodeRecord, type SignedRecord } from '../../model/node-record.ts'
 import { isFinal } from '../../model/task.ts'
 import type { Verdict } from '../../model/verdict.ts'
-import {
-  createPlacer,
-  inputsHash,
-  placementHash,
-  type Placement,
-  type PlacementInput,
-} from '../../placement/place.ts'
+import { inputsHash, placementHash } from '../../placement/digest.ts'
+import type { Placement, PlacementInput } from '../../placement/input.ts'
+import { createPlacer } from '../../placement/placer.ts'
 import { plan, type Wait } from '../../reconcile/plan.ts'
 import { createRoom } from '../../reconcile/room.ts'
 import type { Verify } from '../../util/keys.ts'
@@ -417,8 +413,9 @@ export class NodeMachine {
       .filter(
         record => desired.nodes.has(record.node) && this.#members.isEligible(record, this.#nowMs),
       )
-    this.#input = this.#inputs.make(desired, records)
-    this.#placement = placeOrInsist(this.#placer, this.#input)
+    const placed = placeOrInsist(this.#placer, this.#inputs.make(desired, records))
+    this.#input = placed.input
+    this.#placement = placed.placement
     this.#ownSlots = [...this.#placement.placed]
       .filter(([, node]) => node === this.self)
       .map(([slot]) => slot)

@@ -2,8 +2,13 @@ import { fixedPortsOf, runtimeOf } from '../../model/app.ts'
 import type { Desired, DesiredApp } from '../../model/desired.ts'
 import type { NodeId, SlotId } from '../../model/ids.ts'
 import type { NodeRecord } from '../../model/node-record.ts'
-import type { PlacementApp, PlacementInput, PlacementNode } from '../../placement/input.ts'
-import type { Placement, Placer } from '../../placement/place.ts'
+import type {
+  Placement,
+  PlacementApp,
+  PlacementInput,
+  PlacementNode,
+} from '../../placement/input.ts'
+import type { Placer } from '../../placement/placer.ts'
 
 /**
  * Turns the shared facts into what placement reads. An app or a node that did not
@@ -67,18 +72,22 @@ export class PlacementInputs {
  * Places every slot. Where every node that could run a slot refuses it, the
  * refusals do not count: somebody has to go on trying.
  */
-export function placeOrInsist(placer: Placer, input: PlacementInput): Placement {
+export function placeOrInsist(
+  placer: Placer,
+  input: PlacementInput,
+): { readonly input: PlacementInput; readonly placement: Placement } {
   const first = placer.place(input)
   const refused = new Set<SlotId>()
   for (const { refusals } of input.nodes) {
     for (const { slot } of refusals) if (first.unplaced.has(slot)) refused.add(slot)
   }
-  if (refused.size === 0) return first
+  if (refused.size === 0) return { input, placement: first }
   const nodes = input.nodes.map(node => {
     const kept = node.refusals.filter(({ slot }) => !refused.has(slot))
     return kept.length === node.refusals.length ? node : { ...node, refusals: kept }
   })
-  return placer.place({ ...input, nodes })
+  const insisted = { ...input, nodes }
+  return { input: insisted, placement: placer.place(insisted) }
 }
 
 /** True when the step between two versions of a record changes what placement reads of it. */

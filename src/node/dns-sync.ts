@@ -1,0 +1,89 @@
+import type { DnsApp, DnsView } from '../dns/dns-view.ts'
+import { createZone, type Zone } from '../dns/zone.ts'
+import { slotSuffix, type AppId } from '../model/ids.ts'
+import { isServing } from '../model/task.ts'
+import type { NodeMachine } from './machine/node-machine.ts'
+
+/** The zone's name. */
+export const DOMAIN = 'shoal'
+
+/** How long clients may keep an answer, in seconds: what is out of date for so long at most. */
+export const TTL_SECONDS = 1
+
+/**
+ * Keeps the zone equal to what the node knows: desired apps, their tasks as the
+ * nodes tell them, and who is alive. Only what changed is put in anew.
+ */
+export class DnsSync {
+  readonly zone: Zone
+  readonly #machine: NodeMachine
+  readonly #apps = new Map<AppId, string>()
+  #nodes = ''
+
+  constructor(machine: NodeMachine, name: string) {
+    this.#machine = machine
+    const view: DnsView = {
+      domain: DOMAIN,
+      ttlSeconds: TTL_SECONDS,
+      // Seconds since 2020, so that a restarted daemon does not go back in it (RFC 1982).
+      serial: Math.floor(Date.now() / 1000 - 1_577_836_800) >>> 0,
+      self: { name },
+      apps: [],
+      nodes: [],
+    }
+    this.zone = createZone(view)
+  }
+
+  /** Brings the zone up to date. */
+  update(): void {
+    const { book, members, doc } = this.#machine
+    const desired = doc.read()
+    const nodes = book.records().map(({ node, name, address }) => ({
+      name,
+      address,
+      alive: members.isAlive(node),
+    }))
+    const nodesKey = JSON.stringify(nodes)
+    if (nodesKey !== this.#nodes) {
+      this.#nodes = nodesKey
+      this.zone.setNodes(nodes)
+    }
+    const tasks = this.#tasksByApp()
+    for (const [id, { spec }] of desired.apps) {
+      const app: DnsApp = { id, aliases: spec.aliases, tasks: tasks.get(id) ?? [] }
+      const key = JSON.stringify(app)
+      if (this.#apps.get(id) === key) continue
+      this.#apps.set(id, key)
+      this.zone.update(app)
+    }
+    for (const id of this.#apps.keys()) {
+      if (desired.apps.has(id)) continue
+      this.#apps.delete(id)
+      this.zone.remove(id)
+    }
+  }
+
+  #tasksByApp(): Map<AppId, DnsApp['tasks'][number][]> {
+    const { book, members } = this.#machine
+    const byApp = new Map<AppId, DnsApp['tasks'][number][]>()
+    for (const { node, name, address, tasks } of book.records()) {
+      const isAlive = members.isAlive(node)
+      for (const task of tasks) {
+        if (!isAlive || !isServing(task)) continue
+        const suffix = slotSuffix(task.slot)
+        const entry = {
+          slot: task.slot,
+          suffix: suffix === node ? name : suffix,
+          address,
+          ports: task.ports,
+          serving: true,
+          node: name,
+        }
+        const list = byApp.get(task.app)
+        if (list === undefined) byApp.set(task.app, [entry])
+        else list.push(entry)
+      }
+    }
+    return byApp
+  }
+}

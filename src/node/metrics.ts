@@ -1,0 +1,89 @@
+import { Gauge, Registry, collectDefaultMetrics } from 'prom-client'
+import type { DnsServer } from '../dns/start-dns-server.ts'
+import type { Liveness } from '../gossip/liveness/start-liveness.ts'
+import type { Transport } from '../gossip/transport.ts'
+import { TASK_STATES } from '../model/task.ts'
+import type { NodeMachine } from './machine/node-machine.ts'
+
+/** What is measured. */
+export interface MetricsOptions {
+  readonly machine: NodeMachine
+  readonly dns: DnsServer
+  readonly liveness: Liveness
+  readonly transport: Transport
+}
+
+/**
+ * Returns what prints the node's figures in Prometheus' text format. Everything is
+ * read when it is asked for, and nothing is measured before somebody asks: an idle
+ * daemon is to cost nothing.
+ */
+export function createMetrics(options: MetricsOptions): () => Promise<string> {
+  let registry: Registry | undefined
+  return async () => await (registry ??= createRegistry(options)).metrics()
+}
+
+function createRegistry({ machine, dns, liveness, transport }: MetricsOptions): Registry {
+  const registry = new Registry()
+  collectDefaultMetrics({ register: registry, eventLoopMonitoringPrecision: 50 })
+
+  const gauge = (
+    name: string,
+    help: string,
+    labelNames: string[],
+    collect: (gauge: Gauge) => void,
+  ): void => {
+    const made: Gauge = new Gauge({
+      name,
+      help,
+      labelNames,
+      registers: [registry],
+      collect: () => {
+        made.reset()
+        collect(made)
+      },
+    })
+  }
+
+  gauge('shoal_nodes', 'Admitted nodes by verdict.', ['verdict'], nodes => {
+    for (const node of machine.doc.read().nodes.keys()) {
+      nodes.inc({ verdict: machine.members.verdict(node)?.kind ?? 'unseen' })
+    }
+  })
+  gauge('shoal_tasks', 'Tasks of this node by state.', ['state'], tasks => {
+    for (const state of TASK_STATES) tasks.set({ state }, 0)
+    for (const { state } of machine.book.get(machine.self)?.tasks ?? []) tasks.inc({ state })
+  })
+  gauge(
+    'shoal_slots',
+    'Slots of the cluster that have a place, and that have none.',
+    ['placed'],
+    slots => {
+      const { placed, unplaced } = machine.placed.placement
+      slots.set({ placed: 'yes' }, placed.size)
+      slots.set({ placed: 'no' }, unplaced.size)
+    },
+  )
+  gauge('shoal_document_bytes', 'Size of the desired document.', [], bytes => {
+    bytes.set(machine.doc.stats().sizeBytes)
+  })
+  gauge('shoal_connections', 'Open connections to other nodes.', [], connections => {
+    connections.set(transport.connected().length)
+  })
+  gauge(
+    'shoal_liveness_dropped_total',
+    'Datagrams that were thrown away, by reason.',
+    ['reason'],
+    dropped => {
+      for (const [reason, count] of Object.entries(liveness.counters()))
+        dropped.set({ reason }, count)
+    },
+  )
+  gauge('shoal_dns_queries_total', 'DNS queries answered.', ['proto'], queries => {
+    const { udp, tcp } = dns.counters().queries
+    queries.set({ proto: 'udp' }, udp)
+    queries.set({ proto: 'tcp' }, tcp)
+  })
+
+  return registry
+}

@@ -1,0 +1,80 @@
+import { mkdir } from 'node:fs/promises'
+import type { Logger } from 'pino'
+import { readClusterFile, writeClusterFile, type ClusterFile } from '../store/cluster-file.ts'
+import { openIdentity, type Identity } from '../store/identity.ts'
+import { openStore } from '../store/sqlite-store.ts'
+import type { Store } from '../store/store.ts'
+import { foundCluster, joinCluster } from './found-cluster.ts'
+import type { NodeOptions } from './options.ts'
+
+/** A node's folder, open: its key, its document, and the cluster it belongs to. */
+export interface OpenFolder {
+  readonly store: Store
+  readonly identity: Identity
+  readonly cluster: ClusterFile
+}
+
+/**
+ * Opens a node's folder, and makes or joins a cluster if it has none yet.
+ *
+ * @throws {StoreError} When the folder cannot be used: locked, damaged, full.
+ * @throws {JoinError} When the token is no good or nobody answers.
+ */
+export async function openFolder(options: NodeOptions, log: Logger): Promise<OpenFolder> {
+  await mkdir(options.dataDir, { recursive: true, mode: 0o700 })
+  const store = await openStore({ dir: options.dataDir })
+  try {
+    const identity = await openIdentity(options.dataDir)
+    const cluster =
+      (await existingCluster(options, log)) ?? (await newCluster(options, identity, store, log))
+    return { store, identity, cluster }
+  } catch (error) {
+    await store.close()
+    throw error
+  }
+}
+
+/** Prepares a folder for a new cluster without starting anything: `shoal init`. */
+export async function initCluster(
+  options: NodeOptions,
+  log: Logger,
+): Promise<{ readonly cluster: string; readonly isNew: boolean }> {
+  const existing = await readClusterFile(options.dataDir)
+  if (existing !== undefined) return { cluster: existing.cluster, isNew: false }
+  const { store, cluster } = await openFolder({ ...options, join: undefined }, log)
+  await store.close()
+  return { cluster: cluster.cluster, isNew: true }
+}
+
+async function existingCluster(
+  options: NodeOptions,
+  log: Logger,
+): Promise<ClusterFile | undefined> {
+  const existing = await readClusterFile(options.dataDir)
+  if (existing !== undefined && options.join !== undefined) {
+    log.info(
+      { cluster: existing.cluster },
+      'this node is in a cluster already: the token is not used',
+    )
+  }
+  return existing
+}
+
+async function newCluster(
+  options: NodeOptions,
+  identity: Identity,
+  store: Store,
+  log: Logger,
+): Promise<ClusterFile> {
+  const { join } = options
+  const cluster =
+    join === undefined
+      ? await foundCluster(identity, store, options.name)
+      : await joinCluster(identity, store, { ...options, join }, line => log.info(line))
+  await writeClusterFile(options.dataDir, cluster)
+  log.info(
+    { cluster: cluster.cluster },
+    join === undefined ? 'made a new cluster' : 'joined the cluster',
+  )
+  return cluster
+}

@@ -1,0 +1,31 @@
+import type { Logger } from 'pino'
+import { isPortUnavailable, startDnsServer, type DnsServer } from '../dns/start-dns-server.ts'
+import type { Zone } from '../dns/zone.ts'
+import { bindAddress, DEFAULT_DNS_PORT, FALLBACK_DNS_PORT, type NodeOptions } from './options.ts'
+
+/**
+ * Starts the DNS server on the advertised address: on the port that was asked for,
+ * else on 53, else, where that may not be bound, on 7453 with a warning.
+ *
+ * @throws {Error} When the port that was asked for, or both of the others, cannot be bound.
+ */
+export async function openDns(options: NodeOptions, zone: Zone, log: Logger): Promise<DnsServer> {
+  const start = async (port: number): Promise<DnsServer> =>
+    await startDnsServer({
+      addresses: [bindAddress(options.advertise)],
+      port,
+      zone,
+      onError: error => log.warn({ err: error }, 'the DNS server had an error'),
+    })
+  if (options.dnsPort !== undefined) return await start(options.dnsPort)
+  try {
+    return await start(DEFAULT_DNS_PORT)
+  } catch (error) {
+    if (!isPortUnavailable(error)) throw error
+    log.warn(
+      { port: FALLBACK_DNS_PORT },
+      `port ${DEFAULT_DNS_PORT} may not be bound: DNS is on ${FALLBACK_DNS_PORT}; resolvers must be told so, or run as root with the port free`,
+    )
+    return await start(FALLBACK_DNS_PORT)
+  }
+}

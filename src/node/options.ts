@@ -1,0 +1,127 @@
+import { statfsSync } from 'node:fs'
+import { availableParallelism, homedir, hostname, networkInterfaces, totalmem } from 'node:os'
+import { isIP } from 'node:net'
+import { join } from 'node:path'
+import type { Capacity } from '../model/node-record.ts'
+
+/** Gossip (TCP) and liveness (UDP) share this port number by default. */
+export const DEFAULT_PORT = 7440
+
+/** Where Marathon's users, and a `kubectl` without a kubeconfig, look. */
+export const DEFAULT_API_PORT = 8080
+
+/** The port of DNS, and the one that is taken where that may not be bound. */
+export const DEFAULT_DNS_PORT = 53
+/** The port of DNS where {@link DEFAULT_DNS_PORT} is taken, or needs rights that the daemon has not. */
+export const FALLBACK_DNS_PORT = 7453
+
+/** Everything that can be chosen about a node. Composed here, and read nowhere else. */
+export interface NodeOptions {
+  /** The node's folder: key, document, socket, processes' logs. @default /var/lib/shoal for root, else ~/.local/share/shoal */
+  readonly dataDir: string
+  /** The node's name in `ps` and in DNS: one label. Must be unique in the cluster. @default the host's name */
+  readonly name: string
+  /** The IP address that the other nodes and the clients reach this machine at. @default the first that is not loopback */
+  readonly advertise: string
+  /** TCP port of gossip and UDP port of liveness; 0 takes free ones. @default 7440 */
+  readonly port: number
+  /** Port of the HTTP API on 127.0.0.1; 0 takes a free one. @default 8080 */
+  readonly apiPort: number
+  /** Port of DNS on the advertised address; 0 takes a free one. Nothing: 53, or 7453 where 53 may not be bound. */
+  readonly dnsPort: number | undefined
+  /** The Docker engine's socket, or `none`. @default /var/run/docker.sock */
+  readonly docker: string
+  /** What constraints can ask for. `zone` also spreads an app's slots. @default {} */
+  readonly labels: Readonly<Record<string, string>>
+  /** The join token; without one, and without a cluster in `dataDir`, the node makes a new cluster. */
+  readonly join: string | undefined
+  /** Announce and look for nodes by multicast DNS on the LAN. @default true, but for loopback addresses */
+  readonly mdns: boolean
+  /** Announce and look on a DHT, which is public unless bootstrap nodes (`host:port`) are given. @default no */
+  readonly dht: { readonly bootstrap: readonly string[] } | undefined
+}
+
+/** What a person may give; the rest is filled in. */
+export type NodeChoices = Partial<NodeOptions>
+
+/** A choice that cannot be. The message is one line that says what to do. */
+export class OptionError extends Error {
+  override readonly name = 'OptionError'
+}
+
+/**
+ * Fills in the defaults.
+ *
+ * @throws {OptionError} When a choice makes no sense.
+ */
+export function nodeOptions(choices: NodeChoices): NodeOptions {
+  const advertise = choices.advertise ?? firstAddress()
+  if (isIP(advertise) === 0) {
+    throw new OptionError(`--advertise must be an IP address of this machine, got ${advertise}`)
+  }
+  const name = (choices.name ?? hostname().split('.')[0]!).toLowerCase()
+  if (!/^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/.test(name)) {
+    throw new OptionError(
+      `--name must be a DNS label (letters, digits and "-", at most 63), got ${name}`,
+    )
+  }
+  for (const [flag, port] of [
+    ['--port', choices.port],
+    ['--api-port', choices.apiPort],
+    ['--dns-port', choices.dnsPort],
+  ] as const) {
+    if (port !== undefined && !(Number.isInteger(port) && port >= 0 && port <= 65_535)) {
+      throw new OptionError(`${flag} must be a port from 0 to 65535, got ${port}`)
+    }
+  }
+  return {
+    dataDir: choices.dataDir ?? defaultDataDir(),
+    name,
+    advertise,
+    port: choices.port ?? DEFAULT_PORT,
+    apiPort: choices.apiPort ?? DEFAULT_API_PORT,
+    dnsPort: choices.dnsPort,
+    docker: choices.docker ?? '/var/run/docker.sock',
+    labels: choices.labels ?? {},
+    join: choices.join,
+    mdns: choices.mdns ?? !isLoopback(advertise),
+    dht: choices.dht,
+  }
+}
+
+/** Where a daemon keeps its folder when nobody says where. */
+export function defaultDataDir(): string {
+  const chosen = process.env['SHOAL_DATA']
+  if (chosen !== undefined && chosen !== '') return chosen
+  return process.getuid?.() === 0 ? '/var/lib/shoal' : join(homedir(), '.local', 'share', 'shoal')
+}
+
+/** What this machine has to give, as the operating system tells it. */
+export function machineCapacity(dataDir: string): Capacity {
+  const disk = statfsSync(dataDir)
+  return {
+    cpus: availableParallelism(),
+    memMb: Math.floor(totalmem() / 1024 / 1024),
+    diskMb: Math.floor((disk.blocks * disk.bsize) / 1024 / 1024),
+    gpus: 0,
+  }
+}
+
+/** The address to listen on so that `advertise` is reached: itself if this machine has it, else all (it is a router's). */
+export function bindAddress(advertise: string): string {
+  if (isLoopback(advertise)) return advertise
+  const own = Object.values(networkInterfaces()).flatMap(list => list ?? [])
+  if (own.some(({ address }) => address === advertise)) return advertise
+  return isIP(advertise) === 6 ? '::' : '0.0.0.0'
+}
+
+function isLoopback(address: string): boolean {
+  return address.startsWith('127.') || address === '::1'
+}
+
+function firstAddress(): string {
+  const all = Object.values(networkInterfaces()).flatMap(list => list ?? [])
+  const outside = all.filter(({ internal, address }) => !internal && !address.startsWith('fe80:'))
+  const first = outside.find(({ family }) => family === 'IPv4') ?? outside[0]
+  return first?.address ?? '127.0.0.1'
+}

@@ -1,0 +1,65 @@
+import type { AppHistory } from '../crdt/desired-doc.ts'
+import type { ManifestResult } from '../formats/read-manifest.ts'
+import type { Conflict, Desired, Edit } from '../model/desired.ts'
+import type { AppId, NodeId, SlotId, TaskId } from '../model/ids.ts'
+import type { NodeRecord } from '../model/node-record.ts'
+import type { Task } from '../model/task.ts'
+import type { Explanation } from '../placement/explain.ts'
+import type { LogChunk } from '../runtime/runtime.ts'
+import type { ClusterEvent, EditResult, KnownVerdict } from './machine/events.ts'
+import type { Wait } from '../reconcile/plan.ts'
+
+/** A node of the cluster, as this node knows it. */
+export interface NodeView {
+  readonly node: NodeId
+  readonly name: string
+  readonly isSelf: boolean
+  readonly verdict: KnownVerdict | undefined
+  readonly record: NodeRecord | undefined
+}
+
+/** A task, and the node that says it has it. */
+export interface TaskView {
+  readonly node: NodeView
+  readonly task: Task
+}
+
+/** What a running node can do for whoever talks to it. Everything here answers from this node alone. */
+export interface NodeService {
+  readonly cluster: string
+  readonly self: NodeId
+  readonly name: string
+  readonly version: string
+  readonly startedAtMs: number
+  readonly ports: { readonly gossip: number; readonly probe: number; readonly dns: number }
+  readonly dns: { readonly address: string; readonly domain: string }
+  readonly dataDir: string
+  desired(): Desired
+  history(app: AppId): AppHistory
+  conflicts(): readonly Conflict[]
+  nodes(): NodeView[]
+  /** All tasks that the nodes tell of; those of dead nodes too, with their verdict. */
+  tasks(): TaskView[]
+  placedOn(slot: SlotId): NodeId | undefined
+  /** All slots that should exist now, and where; nothing for those that have no place. */
+  slots(app: AppId): { readonly slot: SlotId; readonly node: NodeId | undefined }[]
+  /** Why a slot is where it is, node by node. */
+  explain(slot: SlotId): readonly Explanation[]
+  /** What a slot waits for, by its owner's word. */
+  waits(): readonly (Pick<Wait, 'slot' | 'reason'> & { readonly node: string })[]
+  /** Reads manifests without doing anything with them. */
+  readManifests(files: readonly { readonly name: string; readonly text: string }[]): ManifestResult
+  edit(edit: Edit): Promise<EditResult>
+  events(): readonly ClusterEvent[]
+  listen(listener: (event: ClusterEvent) => void): () => void
+  /** The output of a task, from whichever node has it. */
+  logs(
+    task: TaskId,
+    options: { readonly follow: boolean; readonly tail?: number; readonly signal: AbortSignal },
+  ): AsyncIterable<LogChunk>
+  createToken(ttlMs: number): string
+  /** Hands the tasks over, leaves the cluster for good, and forgets it. */
+  leave(): Promise<EditResult>
+  /** Figures for `/metrics`. */
+  metrics(): Promise<string>
+}

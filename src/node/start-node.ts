@@ -1,0 +1,282 @@
+import { join } from 'node:path'
+import type { Logger } from 'pino'
+import { startLibp2pTransport } from '../gossip/libp2p-transport.ts'
+import { startLiveness, type Liveness } from '../gossip/liveness/start-liveness.ts'
+import type { Transport, TransportListener } from '../gossip/transport.ts'
+import type { NodeId } from '../model/ids.ts'
+import { startDockerRuntime } from '../runtime/docker-runtime.ts'
+import { startProcessRuntime } from '../runtime/process-runtime.ts'
+import { createNodeKey, createVerify } from '../util/keys.ts'
+import { createCallServices } from './call-services.ts'
+import { createService, localLogs } from './create-service.ts'
+import { DnsSync, DOMAIN } from './dns-sync.ts'
+import { EventLog } from './event-log.ts'
+import { monotonicNow, startLoop, type Loop } from './loop.ts'
+import type { NodeFacts } from './machine/events.ts'
+import { NodeMachine } from './machine/node-machine.ts'
+import { parseMessage } from './machine/wire.ts'
+import { createMetrics } from './metrics.ts'
+import { openFolder, type OpenFolder } from './open-cluster.ts'
+import { openDns } from './open-dns.ts'
+import { bindAddress, machineCapacity, type NodeOptions } from './options.ts'
+import { PeerSync } from './peer-sync.ts'
+import { createPerform } from './perform-effect.ts'
+import { Requests } from './requests.ts'
+import type { NodeService } from './service.ts'
+import { startTaskRunner, type TaskRunner, type TaskRunnerOptions } from './task-runner.ts'
+import { VERSION } from './version.ts'
+
+/** Changes are gathered for so long before DNS and the others' addresses follow, in milliseconds. */
+const SYNC_MS = 10
+
+/** A node that runs. */
+export interface Node {
+  readonly service: NodeService
+  /** Says good-bye to the others and stops. Every task runs on. */
+  close(): Promise<void>
+}
+
+/**
+ * Starts a node: opens its folder, makes or joins a cluster if it has none, and
+ * brings up gossip, liveness, the runtimes and DNS around one machine.
+ *
+ * @throws {Error} With one line that says what to do.
+ */
+export async function startNode(options: NodeOptions, log: Logger): Promise<Node> {
+  await using stack = new AsyncDisposableStack()
+  const folder = await openFolder(options, log)
+  stack.defer(() => folder.store.close())
+
+  const key = createNodeKey(folder.identity.seed)
+  const verify = createVerify()
+  const machine = new NodeMachine({
+    self: key.node,
+    incarnation: folder.identity.incarnation,
+    clientId: folder.identity.clientId,
+    facts: factsOf(options),
+    sign: bytes => key.sign(bytes),
+    verify,
+    random: Math.random,
+    updates: folder.store.readUpdates(),
+    nowMs: monotonicNow(),
+  })
+  const events = new EventLog()
+  const requests = new Requests()
+  stack.defer(() => requests.close())
+
+  // The parts know each other through the loop alone, which is there last.
+  const parts: { loop?: Loop; liveness?: Liveness; runner?: TaskRunner } = {}
+  const push: Loop['push'] = event => parts.loop?.push(event)
+  const psk = Buffer.from(folder.cluster.psk, 'hex')
+
+  const transport = await startLibp2pTransport({
+    ...addressOptions(options, folder),
+    psk,
+    admitted: machine.admitted,
+    log: line => log.info(line),
+    listener: listen({
+      push,
+      connectionLost: node => parts.liveness?.connectionLost(node),
+      refused: (node, reason) => {
+        events.add({ timeMs: Date.now(), kind: 'refused', subject: node, text: reason })
+        log.warn({ node }, reason)
+      },
+      onCall: createCallServices({
+        cluster: folder.cluster,
+        machine,
+        requests,
+        push,
+        verify,
+        log,
+        logs: (task, logOptions) => localLogs(machine, parts.runner!, task, logOptions),
+      }),
+    }),
+  })
+  stack.defer(() => transport.close())
+
+  const liveness = await startLiveness({
+    self: key.node,
+    psk,
+    bind: { address: bindAddress(options.advertise), port: options.port },
+    incarnation: folder.identity.incarnation,
+    onError: error => log.error({ err: error }, 'liveness had an error'),
+  })
+  parts.liveness = liveness
+  stack.defer(() => liveness.close())
+  liveness.onVerdict(verdict => {
+    if (verdict.kind === 'alive') transport.redial(verdict.node)
+    else if (verdict.kind !== 'suspect') transport.disconnect(verdict.node)
+    push({ kind: 'verdict-came', verdict })
+  })
+
+  const dnsSync = new DnsSync(machine, options.name)
+  const dns = await openDns(options, dnsSync.zone, log)
+  stack.defer(() => dns.close())
+  const peers = new PeerSync({ machine, transport, liveness, store: folder.store })
+
+  const runner = startTaskRunner({
+    runtimes: await openRuntimes(options, folder, log),
+    node: { name: options.name, address: options.advertise },
+    cluster: folder.cluster.cluster,
+    push: event => push(event),
+    log: (message, error) => log.warn({ err: error }, message),
+  })
+  parts.runner = runner
+  stack.defer(() => runner.close())
+
+  const sync = gather(SYNC_MS, () => {
+    dnsSync.update()
+    peers.update()
+  })
+  stack.defer(() => sync.close())
+  const loop = startLoop({
+    machine,
+    now: monotonicNow,
+    perform: createPerform({
+      ...folder,
+      dataDir: options.dataDir,
+      machine,
+      transport,
+      requests,
+      runner,
+      events,
+      log,
+      push,
+      onAdmitted: () => transport.setAdmitted(machine.admitted),
+    }),
+    onSettled: () => sync.call(),
+    onError: (error, event) =>
+      log.error({ err: error, event: event.kind }, 'an event broke the machine'),
+  })
+  parts.loop = loop
+  stack.defer(() => loop.close())
+  push({
+    kind: 'facts-changed',
+    facts: { multiaddrs: transport.multiaddrs(), probePort: liveness.port, dnsPort: dns.port },
+  })
+  peers.update()
+
+  const service = createService({
+    cluster: folder.cluster.cluster,
+    name: options.name,
+    version: VERSION,
+    startedAtMs: Date.now(),
+    ports: { gossip: portOf(transport), probe: liveness.port, dns: dns.port },
+    dns: { address: options.advertise, domain: DOMAIN },
+    dataDir: options.dataDir,
+    metrics: createMetrics({ machine, dns, liveness, transport }),
+    psk,
+    key,
+    machine,
+    requests,
+    events,
+    transport,
+    runner,
+    push,
+  })
+  const owned = stack.move()
+  return {
+    service,
+    close: async () => {
+      await liveness.leave()
+      await owned.disposeAsync()
+    },
+  }
+}
+
+function factsOf(options: NodeOptions): NodeFacts {
+  return {
+    name: options.name,
+    address: options.advertise,
+    multiaddrs: [],
+    probePort: 0,
+    dnsPort: 0,
+    labels: options.labels,
+    runtimes: { docker: false, process: false },
+    capacity: machineCapacity(options.dataDir),
+    version: VERSION,
+  }
+}
+
+function addressOptions(
+  options: NodeOptions,
+  { identity, cluster }: OpenFolder,
+): Pick<
+  Parameters<typeof startLibp2pTransport>[0],
+  'cluster' | 'seed' | 'listen' | 'advertise' | 'discovery'
+> {
+  return {
+    cluster: cluster.cluster,
+    seed: identity.seed,
+    listen: { address: bindAddress(options.advertise), port: options.port },
+    advertise: options.advertise,
+    discovery: { mdns: options.mdns, ...(options.dht && { dht: options.dht }) },
+  }
+}
+
+/** Turns what the transport tells into events of the machine. */
+function listen(parts: {
+  readonly push: Loop['push']
+  readonly connectionLost: (node: NodeId) => void
+  readonly refused: (node: NodeId, reason: string) => void
+  readonly onCall: TransportListener['onCall']
+}): TransportListener {
+  const { push, refused } = parts
+  const receive = (from: NodeId, bytes: Uint8Array): void => {
+    const parsed = parseMessage(bytes)
+    if (parsed.ok) push({ kind: 'received', from, message: parsed.message })
+    else refused(from, `sent a message that is none: ${parsed.reason}`)
+  }
+  return {
+    onPublished: (_topic, from, bytes) => receive(from, bytes),
+    onSent: receive,
+    onConnected: node => push({ kind: 'connected', node }),
+    onDisconnected: node => {
+      parts.connectionLost(node)
+      push({ kind: 'disconnected', node })
+    },
+    onRefused: refused,
+    onTurnedAway: (by, reason) => refused(by, `turned this node away: ${reason}`),
+    onCall: parts.onCall,
+  }
+}
+
+async function openRuntimes(
+  options: NodeOptions,
+  { cluster }: OpenFolder,
+  log: Logger,
+): Promise<TaskRunnerOptions['runtimes']> {
+  const tell = (message: string): void => log.info(message)
+  const processes = await startProcessRuntime({
+    dir: join(options.dataDir, 'processes'),
+    cluster: cluster.cluster,
+    address: bindAddress(options.advertise),
+    log: tell,
+  })
+  if (options.docker === 'none') return { process: processes }
+  const docker = await startDockerRuntime({
+    socketPath: options.docker,
+    cluster: cluster.cluster,
+    log: tell,
+  })
+  return { docker, process: processes }
+}
+
+function portOf(transport: Transport): number {
+  const [, port] = /\/tcp\/(\d+)/.exec(transport.multiaddrs()[0] ?? '') ?? []
+  return Number(port ?? 0)
+}
+
+/** Calls `work` once for any number of calls within `ms`. */
+function gather(ms: number, work: () => void): { call(): void; close(): void } {
+  let timer: NodeJS.Timeout | undefined
+  return {
+    call: () => {
+      timer ??= setTimeout(() => {
+        timer = undefined
+        work()
+      }, ms)
+    },
+    close: () => clearTimeout(timer),
+  }
+}

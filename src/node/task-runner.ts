@@ -1,0 +1,201 @@
+import type { TaskId } from '../model/ids.ts'
+import { runtimeOf } from '../model/app.ts'
+import { probe } from '../runtime/probe.ts'
+import {
+  RuntimeError,
+  type Launch,
+  type LogChunk,
+  type LogOptions,
+  type Runtime,
+} from '../runtime/runtime.ts'
+import type { Effect, NodeEvent } from './machine/events.ts'
+import { taskEnv } from './task-env.ts'
+
+type Kind = 'docker' | 'process'
+
+/** The engine may be away so long before the node says that it has none: a restart moves nothing. */
+const ENGINE_GRACE_MS = 10_000
+
+/** Starts that run side by side; more wait. Four use a machine to the full without making each slow. */
+const STARTS_MAX = 4
+
+/** Options of {@link startTaskRunner}. */
+export interface TaskRunnerOptions {
+  readonly runtimes: Partial<Record<Kind, Runtime>>
+  readonly node: { readonly name: string; readonly address: string }
+  readonly cluster: string
+  readonly push: (event: NodeEvent) => void
+  readonly log: (message: string, error: unknown) => void
+}
+
+/** Carries out what the machine decides about tasks, and tells it what became of it. */
+export interface TaskRunner {
+  perform(effect: TaskEffect): void
+  /** A task's output, whichever runtime has it. */
+  logs(task: TaskId, kind: Kind, options: LogOptions): AsyncIterable<LogChunk>
+  /** Stops watching. Touches no task. */
+  close(): Promise<void>
+}
+
+/** The effects that are about tasks. */
+export type TaskEffect = Extract<Effect, { readonly kind: 'start' | 'stop' | 'remove' | 'probe' }>
+
+/** Starts to watch the runtimes, and lists what each has. */
+export function startTaskRunner(options: TaskRunnerOptions): TaskRunner {
+  const { runtimes, push, log } = options
+  const starting = new Map<TaskId, AbortController>()
+  const waiting: (() => void)[] = []
+  const graces = new Map<Kind, NodeJS.Timeout>()
+  let running = 0
+  let isClosed = false
+
+  function watch(kind: Kind, runtime: Runtime): void {
+    runtime.watch(event => {
+      if (event.kind === 'exited') {
+        push({
+          kind: 'task-exited',
+          task: event.task,
+          exitCode: event.exitCode,
+          message: event.message,
+        })
+      } else if (event.kind === 'reachable') {
+        clearTimeout(graces.get(kind))
+        graces.delete(kind)
+        void list(kind, runtime)
+      } else if (!graces.has(kind)) {
+        log(`the ${kind} engine is away: ${event.message}`, undefined)
+        graces.set(
+          kind,
+          setTimeout(() => setUsable(kind, false), ENGINE_GRACE_MS),
+        )
+      }
+    })
+    void list(kind, runtime)
+  }
+
+  async function list(kind: Kind, runtime: Runtime): Promise<void> {
+    try {
+      const tasks = await runtime.list()
+      if (isClosed) return
+      push({ kind: 'found', runtime: kind, tasks })
+      setUsable(kind, true)
+    } catch (error) {
+      // It says `reachable` when it is back, and is listed then.
+      log(`cannot list the tasks of the ${kind} engine`, error)
+    }
+  }
+
+  const usable: Record<Kind, boolean> = { docker: false, process: false }
+  function setUsable(kind: Kind, value: boolean): void {
+    usable[kind] = value
+    if (!isClosed) push({ kind: 'facts-changed', facts: { runtimes: { ...usable } } })
+  }
+
+  function runtimeFor(kind: Kind): Runtime {
+    const runtime = runtimes[kind]
+    if (runtime !== undefined) return runtime
+    const message =
+      kind === 'docker' ? 'this node has no Docker engine' : 'this node runs no processes'
+    throw new RuntimeError('unreachable', message, { temporary: false })
+  }
+
+  async function start(effect: Extract<TaskEffect, { kind: 'start' }>): Promise<void> {
+    const { task, slot, revision, spec, ports } = effect
+    const aborted = new AbortController()
+    starting.set(task, aborted)
+    try {
+      if (running >= STARTS_MAX) await new Promise<void>(resolve => void waiting.push(resolve))
+      running++
+      const { node, cluster } = options
+      const env = taskEnv({ task, slot, revision, spec, ports, node, cluster })
+      const launch: Launch = { task, slot, revision, spec, ports, env }
+      await runtimeFor(runtimeOf(spec)).start(launch, {
+        signal: aborted.signal,
+        onProgress: message => push({ kind: 'task-progressed', task, message }),
+      })
+      push({ kind: 'task-started', task })
+    } catch (error) {
+      push({ kind: 'task-start-failed', task, ...failureOf(error) })
+    } finally {
+      running--
+      starting.delete(task)
+      waiting.shift()?.()
+    }
+  }
+
+  async function stop(task: TaskId, kind: Kind, graceMs: number): Promise<void> {
+    try {
+      starting.get(task)?.abort()
+      await runtimeFor(kind).stop(task, { graceMs })
+      push({ kind: 'task-stopped', task })
+    } catch (error) {
+      push({ kind: 'task-stop-failed', task, message: failureOf(error).message })
+    }
+  }
+
+  async function remove(task: TaskId, kind: Kind): Promise<void> {
+    try {
+      await runtimeFor(kind).remove(task)
+    } catch (error) {
+      // It is listed again after the next start of the daemon, and removed then.
+      log(`cannot remove ${task}`, error)
+    }
+  }
+
+  async function look(effect: Extract<TaskEffect, { kind: 'probe' }>): Promise<void> {
+    const { task, check, spec, ports } = effect
+    const described = spec.health[check]
+    if (described === undefined) return
+    try {
+      const runtime = runtimeFor(runtimeOf(spec))
+      const result = await probe({
+        check: described,
+        address: options.node.address,
+        ports,
+        exec: (command, timing) => runtime.exec(task, command, timing),
+      })
+      push({ kind: 'probed', task, check, ...result })
+    } catch (error) {
+      push({ kind: 'probed', task, check, healthy: false, message: failureOf(error).message })
+    }
+  }
+
+  for (const kind of ['docker', 'process'] as const) {
+    const runtime = runtimes[kind]
+    if (runtime !== undefined) watch(kind, runtime)
+  }
+
+  return {
+    perform: effect => {
+      switch (effect.kind) {
+        case 'start':
+          return void start(effect)
+        case 'stop':
+          return void stop(effect.task, effect.runtime, effect.graceMs)
+        case 'remove':
+          return void remove(effect.task, effect.runtime)
+        case 'probe':
+          return void look(effect)
+      }
+    },
+    logs: (task, kind, logOptions) => runtimeFor(kind).logs(task, logOptions),
+    close: async () => {
+      isClosed = true
+      for (const grace of graces.values()) clearTimeout(grace)
+      for (const aborted of starting.values()) aborted.abort()
+      await Promise.all(Object.values(runtimes).map(runtime => runtime.close()))
+    },
+  }
+}
+
+function failureOf(error: unknown): { code: string; temporary: boolean; message: string } {
+  if (error instanceof RuntimeError) {
+    const { code, temporary, message } = error
+    return { code, temporary, message }
+  }
+  return {
+    code: 'failed',
+    temporary: true,
+    message: error instanceof Error ? error.message : String(error),
+  }
+}
