@@ -54,7 +54,8 @@ export async function* requestOver(
       const frame = await reader.read(patience.signal)
       if (frame === undefined) throw new Error('the stream ended before the answer')
       const rest = frame.subarray(1)
-      switch (frame[0]) {
+      const kind = frame[0] ?? -1
+      switch (kind) {
         case PIECE[0]:
           patience.stop()
           yield rest
@@ -71,7 +72,7 @@ export async function* requestOver(
           whole = true
           throw new TransportError('failed', Buffer.from(rest).toString())
         default:
-          throw new Error(`an answer of unknown kind ${frame[0]}`)
+          throw new Error(`an answer of unknown kind ${kind}`)
       }
     }
   } catch (cause) {

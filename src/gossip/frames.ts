@@ -34,7 +34,6 @@ export interface FrameReader {
 export function createFrameReader(stream: Stream, maxBytes: number): FrameReader {
   const chunks: Uint8Array[] = []
   let waitingBytes = 0
-  let ended = false
   let failure: Error | undefined
   let wake: (() => void) | undefined
 
@@ -46,26 +45,27 @@ export function createFrameReader(stream: Stream, maxBytes: number): FrameReader
     wake?.()
   }
   function onEnd(): void {
-    ended = true
     wake?.()
   }
   function onClose(event: StreamCloseEvent): void {
     failure ??= event.error
-    // Without an error, bytes that a paused stream still holds come when it resumes.
-    if (event.error !== undefined || stream.readBufferLength === 0) ended = true
     wake?.()
+  }
+  /** True when no more bytes will come. A stream that ended may still hold bytes, from while it was paused or negotiated. */
+  function isOver(): boolean {
+    return (stream.readableEnded || stream.status !== 'open') && stream.readBufferLength === 0
   }
   stream.addEventListener('message', onMessage)
   stream.addEventListener('end', onEnd)
   stream.addEventListener('close', onClose)
-  if (stream.readableEnded) ended = true
 
   /** Waits until `bytes` are here; false when the stream ended before. */
   async function have(bytes: number, signal: AbortSignal): Promise<boolean> {
+    // oxlint-disable-next-line eslint/no-unmodified-loop-condition -- the stream's events modify it
     while (waitingBytes < bytes) {
       signal.throwIfAborted()
       if (failure !== undefined) throw failure
-      if (ended) return false
+      if (isOver()) return false
       if (stream.readStatus === 'paused') {
         stream.resume()
         continue

@@ -28,12 +28,8 @@ export function gateRegistrar(
   const topologies = new Map<string, Topology>()
   let count = 0
 
-  /** Services register one topology under each version of their protocol; each is told once. */
-  function distinct(): Topology[] {
-    const seen = new Map<Topology['onConnect'], Topology>()
-    for (const topology of topologies.values()) seen.set(topology.onConnect, topology)
-    return [...seen.values()]
-  }
+  /** A service registers its topology under each version of its protocol; it is told once. */
+  const distinct = (): Set<Topology> => new Set(topologies.values())
 
   return {
     registrar: {
@@ -42,7 +38,7 @@ export function gateRegistrar(
           protocol,
           (stream, connection) => {
             if (isAdmitted(connection.remotePeer)) return handler(stream, connection)
-            stream.abort(new Error(`${connection.remotePeer} is not admitted`))
+            stream.abort(new Error(`${connection.remotePeer.toString()} is not admitted`))
           },
           options,
         ),
@@ -61,10 +57,10 @@ export function gateRegistrar(
       getMiddleware: protocol => registrar.getMiddleware(protocol),
     },
     admit: (peer, connection) => {
-      for (const topology of distinct()) topology.onConnect?.(peer, connection)
+      for (const topology of distinct()) void topology.onConnect?.(peer, connection)
     },
     evict: peer => {
-      for (const topology of distinct()) topology.onDisconnect?.(peer)
+      for (const topology of distinct()) void topology.onDisconnect?.(peer)
     },
   }
 }

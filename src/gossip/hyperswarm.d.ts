@@ -7,7 +7,7 @@ declare module 'hyperswarm' {
 
   export default class Hyperswarm {
     constructor(options: {
-      readonly bootstrap?: readonly string[] | undefined
+      readonly bootstrap?: readonly (string | { host: string; port: number })[] | undefined
       readonly maxPeers?: number
     })
     on(

@@ -124,7 +124,9 @@ const createGossip = gossipsub({
  */
 function messageId(message: Message): Uint8Array {
   const hash = createHash('sha256')
-  if (message.type === 'signed') hash.update(`${message.from} ${message.sequenceNumber} `)
+  if (message.type === 'signed') {
+    hash.update(`${message.from.toString()} ${message.sequenceNumber} `)
+  }
   return hash.update(`${message.topic} `).update(message.data).digest().subarray(0, 20)
 }
 

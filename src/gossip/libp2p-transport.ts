@@ -56,6 +56,8 @@ const CALLS_PER_NODE_MAX = 32
 const GUEST_BODY_BYTES_MAX = 64 * 1024
 /** The same node is reported as refused, or as refusing, at most this often, in milliseconds. */
 const REPORT_MS = 60_000
+/** A node counts as connected when its subscriptions are here, or after this. */
+const ARRIVAL_MS = 2000
 /** After a call to a node that is not admitted, its connection stays for the admission that may follow. */
 const AFTER_CALL_MS = 5000
 const NOT_ADMITTED = 'it has the key of the cluster but is not admitted: it must join with a token'
@@ -81,6 +83,9 @@ export async function startLibp2pTransport(options: Libp2pTransportOptions): Pro
   const callsOf = new Map<string, number>()
   // Nodes that are not admitted and that a call is connecting to; a nameless dial counts as ''.
   const visiting = new Map<string, number>()
+  // Welcomed, but gossip does not flow yet; and nodes that were told as connected.
+  const arriving = new Map<NodeId, NodeJS.Timeout>()
+  const arrived = new Set<NodeId>()
   let admitted: ReadonlySet<NodeId> = new Set(options.admitted)
   let calls = 0
   let unconnected = 0
@@ -114,7 +119,8 @@ export async function startLibp2pTransport(options: Libp2pTransportOptions): Pro
   const dialer = createDialer({
     self,
     dial: (node, addresses) => libp2p.dial(dialable(node, addresses)),
-    isConnected: node => libp2p.getConnections(peerIdFromString(node)).length > 0,
+    isConnected: node =>
+      libp2p.getConnections(peerIdFromString(node)).some(({ status }) => status === 'open'),
     random: Math.random,
   })
   const links = createLinks({
@@ -126,16 +132,34 @@ export async function startLibp2pTransport(options: Libp2pTransportOptions): Pro
       if (!first) return
       // What it tells (version, addresses) is for humans with debug logs; its failing is no news.
       libp2p.services.identify.identify(connection).catch(() => undefined)
-      listener.onConnected(node)
+      arriving.set(
+        node,
+        setTimeout(() => arrive(node), ARRIVAL_MS),
+      )
     },
-    onDown: (node, wasWelcome) => {
+    onDown: node => {
       gate.evict(peerIdFromString(node))
       dialer.lost(node)
-      if (wasWelcome) listener.onDisconnected(node)
+      clearTimeout(arriving.get(node))
+      arriving.delete(node)
+      if (arrived.delete(node)) listener.onDisconnected(node)
     },
     onRefused: (node, reason) => {
       if (mayReport(`by ${node}`, Date.now())) listener.onTurnedAway?.(node, reason)
     },
+  })
+
+  /** From now on what is published and sent reaches `node`. */
+  function arrive(node: NodeId): void {
+    if (!arriving.has(node)) return
+    clearTimeout(arriving.get(node))
+    arriving.delete(node)
+    arrived.add(node)
+    listener.onConnected(node)
+  }
+  gossip.addEventListener('subscription-change', ({ detail: { peerId } }) => {
+    const node = admittedId(peerId)
+    if (node !== undefined) arrive(node)
   })
 
   function report(peer: PeerId): void {
@@ -310,7 +334,7 @@ export async function startLibp2pTransport(options: Libp2pTransportOptions): Pro
   return {
     self,
     multiaddrs,
-    connected: () => links.welcomed(),
+    connected: () => [...arrived],
     setAdmitted: nodes => {
       admitted = new Set(nodes)
       links.keep(admitted)
@@ -348,22 +372,24 @@ export async function startLibp2pTransport(options: Libp2pTransportOptions): Pro
       dialer.close()
       guests.close()
       links.close()
+      for (const timer of arriving.values()) clearTimeout(timer)
+      arriving.clear()
       await discovery.close()
       await libp2p.stop()
     },
   }
+}
 
-  /** The addresses of `node` that are well-formed and do not name another node. */
-  function dialable(node: NodeId, addresses: readonly string[]): Multiaddr[] {
-    return addresses.flatMap(text => {
-      try {
-        const address = multiaddr(text)
-        const named = address.getComponents().findLast(({ name }) => name === 'p2p')?.value
-        if (named === undefined) return [address.encapsulate(`/p2p/${node}`)]
-        return named === node ? [address] : []
-      } catch {
-        return [] // What others say of addresses is not trusted to be well-formed.
-      }
-    })
-  }
+/** The addresses of `node` that are well-formed and do not name another node. */
+function dialable(node: NodeId, addresses: readonly string[]): Multiaddr[] {
+  return addresses.flatMap(text => {
+    try {
+      const address = multiaddr(text)
+      const named = address.getComponents().findLast(({ name }) => name === 'p2p')?.value
+      if (named === undefined) return [address.encapsulate(`/p2p/${node}`)]
+      return named === node ? [address] : []
+    } catch {
+      return [] // What others say of addresses is not trusted to be well-formed.
+    }
+  })
 }

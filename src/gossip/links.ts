@@ -12,7 +12,7 @@ export interface LinksOptions {
   /** `node` welcomed us on `connection`; `first` when it was not connected before. */
   readonly onWelcome: (node: NodeId, connection: Connection, first: boolean) => void
   /** The last connection to `node` closed. */
-  readonly onDown: (node: NodeId, wasWelcome: boolean) => void
+  readonly onDown: (node: NodeId) => void
   readonly onRefused: (node: NodeId, reason: string) => void
 }
 
@@ -25,8 +25,6 @@ export interface Links {
   hangUp(node: NodeId): void
   /** `node` opened its stream, so it has admitted us by now: tries ours again at once. */
   welcomedBy(node: NodeId): void
-  /** Nodes that welcomed us and are connected. */
-  welcomed(): NodeId[]
   connectionOf(node: NodeId): Connection | undefined
   /** False when `to` is not connected. */
   send(to: NodeId, bytes: Uint8Array): boolean
@@ -64,19 +62,28 @@ export function createLinks(options: LinksOptions): Links {
     if (link.streaming || connection === undefined || links.get(node) !== link) return
     link.streaming = true
     const over = AbortSignal.any([link.closed.signal, closing(connection)])
-    void sendOver(connection, link.outbox, over, () => {
+    void keepSending(node, link, connection, over)
+  }
+
+  async function keepSending(
+    node: NodeId,
+    link: Link,
+    connection: Connection,
+    over: AbortSignal,
+  ): Promise<void> {
+    const end = await sendOver(connection, link.outbox, over, () => {
       const first = !link.welcome
       link.welcome = true
       link.failures = 0
       options.onWelcome(node, connection, first)
-    }).then(end => {
-      link.streaming = false
-      link.failures++
-      if (links.get(node) !== link) return
-      if (end.kind === 'refused') options.onRefused(node, end.reason)
-      const wait = backoffMs(link.failures, REOPEN) * (0.75 + 0.5 * options.random())
-      link.timer ??= setTimeout(() => stream(node, link), wait)
     })
+    link.streaming = false
+    link.failures++
+    link.streaming = false
+    if (end.kind === 'refused') options.onRefused(node, end.reason)
+    if (links.get(node) !== link) return
+    const wait = backoffMs(link.failures, REOPEN) * (0.75 + 0.5 * options.random())
+    link.timer ??= setTimeout(() => stream(node, link), wait)
   }
 
   function drop(node: NodeId, link: Link): void {
@@ -86,7 +93,7 @@ export function createLinks(options: LinksOptions): Links {
     clearTimeout(link.tidying)
     link.closed.abort(new Error('disconnected'))
     dropped += link.outbox.clear()
-    options.onDown(node, link.welcome)
+    options.onDown(node)
   }
 
   function hangUp(node: NodeId): void {
@@ -143,14 +150,13 @@ export function createLinks(options: LinksOptions): Links {
       }
     },
     keep: nodes => {
-      for (const node of [...links.keys()]) if (!nodes.has(node)) hangUp(node)
+      for (const node of links.keys()) if (!nodes.has(node)) hangUp(node)
     },
     hangUp,
     welcomedBy: node => {
       const link = links.get(node)
       if (link !== undefined && !link.streaming) stream(node, link)
     },
-    welcomed: () => [...links].filter(([, { welcome }]) => welcome).map(([node]) => node),
     connectionOf: node => best(options.self, node, links.get(node)?.connections ?? []),
     send: (to, bytes) => {
       const link = links.get(to)

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import type { ComponentLogger, PeerInfo } from '@libp2p/interface'
+import { start, stop, type ComponentLogger, type PeerInfo } from '@libp2p/interface'
 import type { mdns } from '@libp2p/mdns'
 
 // Every answer is multicast to everybody, so the cost grows with the square of the cluster: at 10 nodes this is 0.25 kB/s.
@@ -45,17 +45,13 @@ export async function startMdnsDiscovery({
   })
   service.addEventListener('peer', event => onFound(event.detail))
   // Started and stopped like any libp2p component, but by hand: its failing must not stop the node.
-  const startable = service as typeof service & {
-    start(): Promise<void>
-    stop(): Promise<void>
-  }
   try {
-    await startable.start()
+    await start(service)
   } catch (cause) {
     complain(cause)
   }
   return {
-    close: () => startable.stop().catch(complain),
+    close: () => stop(service).catch(complain),
   }
 }
 

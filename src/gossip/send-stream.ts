@@ -19,6 +19,7 @@ const WELCOME = 0
 const REFUSED = 1
 const GREETING_BYTES_MAX = 512
 const GREETING_MS = 5000
+const LAST_WORD_MS = 1000
 // Twice the worst time of a full message over a link of 10 Mbit/s.
 const MESSAGE_MS = 120_000
 
@@ -98,12 +99,20 @@ export async function receiveOver(
   }
 }
 
-/** Greets the sender with a refusal, and ends the stream once it has gone out. Never throws. */
+/**
+ * Greets the sender with a refusal, and waits until it has hung up, so that the connection can be closed
+ * without losing the reason on the way; at most a second. Never throws.
+ */
 export async function refuseOver(stream: Stream, reason: string): Promise<void> {
   try {
     const signal = AbortSignal.timeout(GREETING_MS)
+    const { promise: hungUp, resolve } = Promise.withResolvers<void>()
+    stream.addEventListener('close', () => resolve())
+    const timer = setTimeout(resolve, LAST_WORD_MS)
     await writeFrame(stream, [Uint8Array.of(REFUSED), Buffer.from(reason)], signal)
-    await stream.close({ signal })
+    await hungUp
+    clearTimeout(timer)
+    stream.abort(new Error('refused'))
   } catch (cause) {
     stream.abort(cause instanceof Error ? cause : new Error(String(cause)))
   }
