@@ -17,11 +17,10 @@ export interface Faults {
 export function renderFaults(faults: Faults, hosts: number): string {
   const rules = [
     ...cutPairs(faults.partition, hosts).map(([from, to]) => drop(from, to)),
-    ...(faults.oneWay ?? []).map(([from, to]) => drop(from, to)),
+    // Address resolution passes, or the other way, whose answers it needs, would be cut as well.
+    ...(faults.oneWay ?? []).map(([from, to]) => drop(from, to, 'ether type != arp ')),
     ...Object.entries(faults.loss ?? {}).flatMap(([host, percent]) =>
-      ['iifname', 'oifname'].map(
-        side => `${side} "v${host}" numgen random mod 1000 < ${Math.round(percent * 10)} drop`,
-      ),
+      ['iifname', 'oifname'].map(side => `${side} "v${host}" ${lose(percent)}drop`),
     ),
   ]
   return [
@@ -51,6 +50,12 @@ function cutPairs(groups: Faults['partition'], hosts: number): Array<readonly [n
   )
 }
 
-function drop(from: number, to: number): string {
-  return `iifname "v${from}" oifname "v${to}" drop`
+function drop(from: number, to: number, when = ''): string {
+  return `iifname "v${from}" oifname "v${to}" ${when}drop`
+}
+
+/** The condition that holds for this percent of the packets; nftables refuses one that always holds. */
+function lose(percent: number): string {
+  const perMille = Math.round(percent * 10)
+  return perMille === 1000 ? '' : `numgen random mod 1000 < ${perMille} `
 }

@@ -1,5 +1,5 @@
 import { spawn, type ChildProcess } from 'node:child_process'
-import { mkdirSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { bedNames } from './bed-state.ts'
 import { enginePaths } from './engine.ts'
@@ -14,8 +14,6 @@ import {
   type CommandResult,
 } from './run-command.ts'
 import { isRunning, signalProcess, until, type ProcessRef } from './process-table.ts'
-
-const SHOAL = join(import.meta.dirname, '../../bin/shoal')
 
 /** What a host is told by its bed. */
 export interface TestHostOptions {
@@ -40,6 +38,8 @@ export class TestHost {
   readonly dockerSocket: string | undefined
   /** Data folder of its Shoal daemon. */
   readonly dataDir: string
+  /** The command line of this checkout. */
+  readonly shoalPath = join(import.meta.dirname, '../../bin/shoal')
   /** Where its Shoal daemon's output goes. */
   readonly logFile: string
 
@@ -79,7 +79,7 @@ export class TestHost {
   /** Runs Shoal's command line against this host's daemon. */
   async shoal(args: readonly string[], options: CommandOptions = {}): Promise<CommandResult> {
     const env = { ...options.env, SHOAL_DATA: this.dataDir }
-    return await this.exec([SHOAL, ...args], { timeoutMs: 30_000, ...options, env })
+    return await this.exec([this.shoalPath, ...args], { timeoutMs: 30_000, ...options, env })
   }
 
   /** Puts the hello image into this host's engine, under this name. */
@@ -93,17 +93,28 @@ export class TestHost {
     return this.current
   }
 
+  /** Whether its Shoal daemon runs (a frozen one does). */
+  isDaemonRunning(): boolean {
+    return this.current !== undefined && isRunning(this.current)
+  }
+
+  /** The last lines that its Shoal daemon printed. */
+  readLog(lines: number): string {
+    if (!existsSync(this.logFile)) return ''
+    return readFileSync(this.logFile, 'utf8').trimEnd().split('\n').slice(-lines).join('\n')
+  }
+
   /**
    * Starts the host's Shoal daemon with these options besides its name, folder, address and engine.
    * It returns at once: ask with {@link shoal} for what you wait for.
    */
   startDaemon(args: readonly string[] = []): void {
-    if (this.current !== undefined && isRunning(this.current)) {
+    if (this.isDaemonRunning()) {
       throw new Error(`Host ${this.number} runs a daemon already`)
     }
     const fixed = ['--name', `h${this.number}`, '--data', this.dataDir, '--advertise', this.address]
     const docker = ['--docker', this.dockerSocket ?? 'none']
-    const argv = enter(this.namespace, [SHOAL, 'up', ...fixed, ...docker, ...args])
+    const argv = enter(this.namespace, [this.shoalPath, 'up', ...fixed, ...docker, ...args])
     this.current = startDetached(argv, this.logFile)
     this.record(this.current)
   }
