@@ -58,20 +58,24 @@ export function verdictOfMember({ node, state, incarnation }: Member): Verdict {
     : { node, kind: state, incarnation }
 }
 
-/** What a member is told of itself, so that it can refute (Lifeguard's buddy notice); nothing when all is well. */
-export function noticeTo(
-  { node, state, incarnation, stale }: Member,
+/** What is held of a member, as it is told to others; nothing of one that was never heard of. */
+export function claimOf(
+  { node, state, incarnation }: Member,
   self: NodeId,
 ): SwimUpdate | undefined {
   switch (state) {
     case 'unseen':
       return undefined
-    case 'alive':
-      return stale ? { kind: 'alive', node, incarnation } : undefined
     case 'suspect':
-      return { kind: 'suspect', node, incarnation, by: self }
+      return { kind: state, node, incarnation, by: self }
+    case 'alive':
     case 'dead':
     case 'left':
       return { kind: state, node, incarnation }
   }
+}
+
+/** What a member is told of itself, so that it can refute (Lifeguard's buddy system); nothing when all is well. */
+export function noticeTo(member: Member, self: NodeId): SwimUpdate | undefined {
+  return member.state === 'alive' && !member.stale ? undefined : claimOf(member, self)
 }

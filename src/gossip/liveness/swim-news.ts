@@ -31,15 +31,16 @@ export class News {
   }
 
   /** Takes what fits into `bytes` for one message, after `first`, and forgets what was then told `limit` times. */
-  take(bytes: number, limit: number, first?: SwimUpdate): readonly SwimUpdate[] {
-    if (this.#size === 0) return first === undefined ? NOTHING : [first]
+  take(bytes: number, limit: number, first: readonly SwimUpdate[]): readonly SwimUpdate[] {
+    if (this.#size === 0) return first
     const taken: SwimUpdate[] = []
     const told: number[] = []
-    let room = first === undefined ? bytes : bytes - updateBytes(first)
+    let room = bytes
+    for (const update of first) room -= updateBytes(update)
     for (const [times, shelf] of this.#shelves.entries()) {
       for (const update of shelf.values()) {
         if (room < updateBytes(update)) break
-        if (update.node === first?.node) continue
+        if (first.some(({ node }) => node === update.node)) continue
         room -= updateBytes(update)
         taken.push(update)
         told.push(times)
@@ -51,9 +52,6 @@ export class News {
       if (times + 1 >= limit) this.#size--
       else (this.#shelves[times + 1] ??= new Map<NodeId, SwimUpdate>()).set(update.node, update)
     }
-    if (first !== undefined) taken.unshift(first)
-    return taken
+    return first.length === 0 ? taken : [...first, ...taken]
   }
 }
-
-const NOTHING: readonly SwimUpdate[] = []

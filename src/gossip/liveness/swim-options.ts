@@ -44,6 +44,13 @@ export interface SwimOptions {
    */
   readonly confirmations: number
   /**
+   * So long before a suspicion ends the accused is probed once more, and `helpers` others are asked what they know. At least
+   * one round trip; longer survives more loss, and at most the shortest suspicion makes sense.
+   *
+   * @default 200
+   */
+  readonly lastCallMs: number
+  /**
    * How many of the nodes that hear of an accusation look for themselves at once, on average. More gives
    * confirmations (and the accused its notice) sooner, for one extra probe each; 0 leaves it to the rotation.
    *
@@ -118,6 +125,7 @@ const LAN: SwimOptions = {
   suspicionMult: 4,
   suspicionMaxMult: 6,
   confirmations: 2,
+  lastCallMs: 200,
   verifiers: 3,
   gossipIntervalMs: 100,
   gossipFanout: 3,
@@ -136,6 +144,7 @@ const DIFFS: Readonly<Record<SwimPreset, Partial<SwimOptions>>> = {
     probeIntervalMs: 1200,
     probeTimeoutMs: 480,
     suspicionMult: 5,
+    lastCallMs: 800,
     gossipIntervalMs: 250,
     gossipFanout: 4,
     healthMax: 8,

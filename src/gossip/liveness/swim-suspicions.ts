@@ -9,7 +9,10 @@ interface Suspicion {
   readonly accusers: NodeId[]
   /** Somebody already holds it dead: as good as all confirmations. */
   settled: boolean
+  /** When it would end if nobody had to be called first. */
   deadlineMs: number
+  /** When the last call went out; Infinity before. Nobody is dead sooner than `lastCallMs` after. */
+  calledAtMs: number
 }
 
 /** How many nodes there are to judge by. */
@@ -56,14 +59,14 @@ export class Suspicions {
     this.#options = options
   }
 
-  /** When to ask for {@link expired} again. */
+  /** When to ask for {@link due} again. */
   get nextMs(): number {
     return this.#nextMs
   }
 
   /** Opens a suspicion; `settled` when somebody already holds the node dead. */
   open(node: NodeId, by: NodeId, settled: boolean, electorate: Electorate, nowMs: number): void {
-    const suspicion = { startedAtMs: nowMs, accusers: [by], settled, deadlineMs: Infinity }
+    const suspicion = { startedAtMs: nowMs, accusers: [by], settled, deadlineMs: 0, calledAtMs: Infinity }
     this.#open.set(node, suspicion)
     this.#set(suspicion, electorate)
   }
@@ -108,25 +111,47 @@ export class Suspicions {
     for (const suspicion of this.#open.values()) {
       suspicion.startedAtMs += byMs
       suspicion.deadlineMs += byMs
+      suspicion.calledAtMs = Infinity
     }
-    this.#nextMs += byMs
+    this.#nextMs = -Infinity
   }
 
-  /** Nodes whose time to refute is over. They stay until closed. */
-  expired(nowMs: number): NodeId[] {
-    const expired: NodeId[] = []
-    if (nowMs < this.#nextMs) return expired
+  /**
+   * What is due: nodes to `call` once more, because their time to refute is about to end, and nodes whose time
+   * is over. A refutation that got lost is heard so, without waiting for gossip.
+   */
+  due(nowMs: number): { readonly call: readonly NodeId[]; readonly over: readonly NodeId[] } {
+    const call: NodeId[] = []
+    const over: NodeId[] = []
     this.#nextMs = Infinity
-    for (const [node, { deadlineMs }] of this.#open) {
-      if (deadlineMs <= nowMs) expired.push(node)
-      else this.#nextMs = Math.min(this.#nextMs, deadlineMs)
+    for (const [node, suspicion] of this.#open) {
+      if (nowMs >= this.#endMs(suspicion)) {
+        over.push(node)
+        continue
+      }
+      if (suspicion.calledAtMs === Infinity && nowMs >= this.#dueMs(suspicion)) {
+        suspicion.calledAtMs = nowMs
+        call.push(node)
+      }
+      this.#nextMs = Math.min(this.#nextMs, this.#dueMs(suspicion))
     }
-    return expired
+    return { call, over }
   }
 
   #set(suspicion: Suspicion, electorate: Electorate): void {
     const confirmed = suspicion.settled ? Infinity : suspicion.accusers.length - 1
-    suspicion.deadlineMs = suspicion.startedAtMs + suspicionMs(this.#options, electorate, confirmed)
-    this.#nextMs = Math.min(this.#nextMs, suspicion.deadlineMs)
+    suspicion.deadlineMs =
+      suspicion.startedAtMs + suspicionMs(this.#options, electorate, confirmed)
+    this.#nextMs = Math.min(this.#nextMs, this.#dueMs(suspicion))
+  }
+
+  #dueMs(suspicion: Suspicion): number {
+    return suspicion.calledAtMs === Infinity
+      ? suspicion.deadlineMs - this.#options.lastCallMs
+      : this.#endMs(suspicion)
+  }
+
+  #endMs({ deadlineMs, calledAtMs }: Suspicion): number {
+    return Math.max(deadlineMs, calledAtMs + this.#options.lastCallMs)
   }
 }

@@ -22,6 +22,7 @@ import type { Verdict } from '../../model/verdict.ts'
 import type { Random } from '../../util/random.ts'
 import {
   addressOf,
+  claimOf,
   createMember,
   isActive,
   isLost,
@@ -91,6 +92,9 @@ export const INCARNATIONS_PER_START = 2 ** 16
 const FAREWELL = { nodes: 64, rounds: 3 }
 /** More connections that close within one period say more of this node than of the others. */
 const CONNECTIONS_BELIEVED = 3
+/** One message sets at most so many old accusations right. */
+const CORRECTIONS_MAX = 4
+const NO_UPDATES: readonly SwimUpdate[] = []
 
 /**
  * One node's membership. Drive it by {@link handle} with everything that happens, and
@@ -228,10 +232,7 @@ export class Swim {
     const nowMs = this.#nowMs
     if (this.#probes.nextMs <= nowMs) this.#minuteProbes()
     if (this.#suspicions.nextMs <= nowMs) {
-      for (const node of this.#suspicions.expired(nowMs)) {
-        const member = this.#members.get(node)
-        if (member !== undefined) this.#set(member, 'dead', member.incarnation)
-      }
+      this.#minuteSuspicions()
     }
     if (this.#aliveCount > 0 && nowMs >= this.#heardAtMs + this.#silenceMs) this.#suspectAll()
     if (this.#active.size > 0 && nowMs >= this.#probeAtMs) {
@@ -259,6 +260,27 @@ export class Swim {
     for (const probe of this.#probes.overdue(nowMs)) this.#askHelpers(probe)
     for (const { asker, askerAt, forSeq } of this.#probes.failedRelays(nowMs)) {
       this.#send(asker, 'nack', forSeq, askerAt)
+    }
+  }
+
+  #minuteSuspicions(): void {
+    const { call, over } = this.#suspicions.due(this.#nowMs)
+    for (const node of over) {
+      const member = this.#members.get(node)
+      if (member !== undefined) this.#set(member, 'dead', member.incarnation)
+    }
+    for (const node of call) {
+      const member = this.#members.get(node)
+      if (member !== undefined) this.#lastCall(member)
+    }
+  }
+
+  /** Asks the accused, and others what they know of it: who has heard a refutation says so. */
+  #lastCall(member: Member): void {
+    this.#probe(member)
+    const claim = claimOf(member, this.self)
+    for (const other of this.#helpersFor(member)) {
+      this.#send(other, 'gossip', 0, addressOf(other), claim && [claim])
     }
   }
 
@@ -305,10 +327,7 @@ export class Swim {
 
   #askHelpers(probe: Probe): void {
     const { member: target, seq } = probe
-    probe.helpers = this.#active.sample(
-      this.#options.helpers,
-      helper => helper !== target && helper.state === 'alive' && hasAddress(helper),
-    )
+    probe.helpers = this.#helpersFor(target)
     for (const helper of probe.helpers) {
       const address = addressOf(helper)
       if (address === undefined) continue
@@ -323,16 +342,29 @@ export class Swim {
     }
   }
 
+  #helpersFor(target: Member): Member[] {
+    return this.#active.sample(
+      this.#options.helpers,
+      helper => helper !== target && helper.state === 'alive' && hasAddress(helper),
+    )
+  }
+
   /** Looks at nodes that are dead here: they may be back, or on the other side of a split that healed. */
   #lookForLost(): void {
-    const { lostBurst, lostProbeIntervalMs, gossipIntervalMs } = this.#options
+    const { lostBurst, gossipIntervalMs } = this.#options
     const count = Math.min(this.#lost.size, Math.max(1, Math.min(lostBurst, this.#lostHurry)))
     this.#lostHurry = Math.max(0, this.#lostHurry - count)
     for (let i = 0; i < count; i++) {
       const member = this.#lost.next()
       if (member !== undefined) this.#send(member, 'probe', this.#nextSeq())
     }
-    this.#lostAtMs = this.#nowMs + (this.#lostHurry > 0 ? gossipIntervalMs : lostProbeIntervalMs)
+    this.#lostAtMs = this.#nowMs + (this.#lostHurry > 0 ? gossipIntervalMs : this.#lostPauseMs)
+  }
+
+  /** All nodes together look for a lost one about ten times per interval, so many look rarely each. */
+  get #lostPauseMs(): number {
+    const share = Math.max(1, this.#electorate.nodes / (10 * this.#lost.size))
+    return this.#options.lostProbeIntervalMs * share * (0.5 + this.#random())
   }
 
   /** Something changed for the better: look at all the lost quickly. */
@@ -359,13 +391,24 @@ export class Swim {
     if (member === undefined) return
     this.#heardAtMs = this.#nowMs
     if (address !== undefined && member.address === undefined) this.#learnAddress(member, address)
-    for (const update of message.updates) this.#learn(update, member)
+    const corrections: SwimUpdate[] = []
+    for (const update of message.updates) {
+      if (this.#isOutdated(update) && corrections.length < CORRECTIONS_MAX) {
+        const claim = claimOf(this.#members.get(update.node) ?? member, this.self)
+        if (claim !== undefined) corrections.push(claim)
+      } else {
+        this.#learn(update, member)
+      }
+    }
     this.#hear(member, message)
     const answerTo = address ?? addressOf(member)
     if (answerTo === undefined) return
+    if (message.kind !== 'probe' && corrections.length > 0) {
+      this.#send(member, 'gossip', 0, answerTo, corrections)
+    }
     switch (message.kind) {
       case 'probe':
-        this.#send(member, 'ack', message.seq, answerTo)
+        this.#send(member, 'ack', message.seq, answerTo, corrections)
         return
       case 'ask':
         this.#relay(member, answerTo, message.seq, message.target)
@@ -419,6 +462,13 @@ export class Swim {
   }
 
   // --- Judging ---
+
+  /** True for an accusation that was refuted since: who still spreads it must be told. */
+  #isOutdated({ kind, node, incarnation }: SwimUpdate): boolean {
+    if (kind !== 'suspect' && kind !== 'dead') return false
+    const member = this.#members.get(node)
+    return member !== undefined && incarnation < member.incarnation
+  }
 
   #learn(update: SwimUpdate, from: Member): void {
     const { kind, node, incarnation } = update
@@ -609,16 +659,19 @@ export class Swim {
     kind: 'probe' | 'ack' | 'nack' | 'gossip',
     seq: number,
     address = addressOf(member),
+    about: readonly SwimUpdate[] = NO_UPDATES,
   ): void {
     if (address === undefined) return
-    const updates = this.#updatesFor(member)
+    const updates = this.#updatesFor(member, about)
     const message: SwimMessage = { kind, seq, incarnation: this.#incarnation, updates }
     this.#effects.push({ kind: 'send', to: member.node, address, message })
   }
 
   /** News for one message; what is held against the receiver comes first (Lifeguard's buddy system). */
-  #updatesFor(member: Member): readonly SwimUpdate[] {
-    return this.#news.take(UPDATES_BYTES_MAX, this.#newsLimit, noticeTo(member, this.self))
+  #updatesFor(member: Member, about = NO_UPDATES): readonly SwimUpdate[] {
+    const notice = noticeTo(member, this.self)
+    const first = notice === undefined ? about : [notice, ...about]
+    return this.#news.take(UPDATES_BYTES_MAX, this.#newsLimit, first)
   }
 
   #farewell(): void {

@@ -30,12 +30,12 @@ interface Host {
   clockMs: number
   /** It does not run before then. */
   asleepUntilMs: number
-  /** A wake-up is queued for then; later ones are not. */
+  /** When its next wake-up is queued for; others in the queue are void. */
   wakeAtMs: number
 }
 
 type Item =
-  | { readonly kind: 'wake'; readonly host: Host }
+  | { readonly kind: 'wake'; readonly host: Host; readonly atMs: number }
   | {
       readonly kind: 'deliver'
       readonly host: Host
@@ -200,32 +200,32 @@ export class SwimWorld {
       return
     }
     const { host } = item
-    if (host.asleepUntilMs > this.#nowMs) {
-      this.#queue.add(host.asleepUntilMs, item)
-      if (item.kind === 'wake') host.wakeAtMs = host.asleepUntilMs
-      return
-    }
-    const { swim } = host
-    const nowMs = this.#nowMs + host.clockMs
     if (item.kind === 'wake') {
+      if (item.atMs !== host.wakeAtMs) return
       host.wakeAtMs = Infinity
-      if (swim !== undefined && swim.wakeAtMs <= nowMs) {
-        this.#perform(host, swim.handle({ kind: 'tick' }, nowMs))
-      }
-    } else if (swim !== undefined) {
+      if (host.asleepUntilMs <= this.#nowMs) this.#tick(host)
+    } else if (host.asleepUntilMs > this.#nowMs) {
+      this.#queue.add(host.asleepUntilMs, item)
+      return
+    } else {
       const { from, message } = item
-      const event: SwimEvent = { kind: 'received', from: from.node, address: from.address, message }
-      this.#perform(host, swim.handle(event, nowMs))
+      this.tell(host.node, { kind: 'received', from: from.node, address: from.address, message })
+      return
     }
     this.#wake(host)
   }
 
+  #tick({ node, swim, clockMs }: Host): void {
+    if (swim !== undefined && swim.wakeAtMs <= this.#nowMs + clockMs) this.tell(node, { kind: 'tick' })
+  }
+
   #wake(host: Host): void {
     if (host.swim === undefined) return
-    const wakeAtMs = Math.max(this.#nowMs, host.swim.wakeAtMs - host.clockMs)
-    if (wakeAtMs >= host.wakeAtMs || wakeAtMs === Infinity) return
-    host.wakeAtMs = wakeAtMs
-    this.#queue.add(wakeAtMs, { kind: 'wake', host })
+    const dueMs = host.swim.wakeAtMs - host.clockMs
+    const atMs = Math.max(this.#nowMs, host.asleepUntilMs, dueMs)
+    if (atMs >= host.wakeAtMs || atMs === Infinity) return
+    host.wakeAtMs = atMs
+    this.#queue.add(atMs, { kind: 'wake', host, atMs })
   }
 
   #perform(host: Host, effects: readonly SwimEffect[]): void {
