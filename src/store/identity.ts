@@ -32,28 +32,26 @@ const counters = z.strictObject({
  */
 export function openIdentity(dir: string): Identity {
   makePrivateFolder(dir)
-  const seed = readSeed(dir) ?? makeSeed(dir)
+  const oldSeed = readSeed(dir)
+  const seed = oldSeed ?? makeSeed(dir)
   const last = readCounters(dir)
+  const lastIncarnation = last?.incarnation ?? (oldSeed === undefined ? 0 : floorIncarnation())
   const next = {
     clientId: last?.clientId ?? drawClientId(),
-    // Without the counters, above whatever they said: nobody starts a daemon once a second for ever.
-    incarnation: last === undefined ? firstIncarnation() : last.incarnation + 1,
+    incarnation: lastIncarnation + 1,
   }
   writeCounters(dir, next)
   return { seed, ...next }
 }
 
 /**
- * Gives this node a new log in the document. After a restore from a backup the old
- * log may be longer elsewhere than here, and no place of a log may be written twice.
- *
- * @returns The new client id; it is on the disk.
+ * Gives this node another log in the document, drawn at random from 1 to 2³² − 1.
+ * After a restore from a backup the old log may be longer elsewhere than here, and
+ * no place of a log may be written twice. On the disk when this returns.
  */
-export function renewClientId(dir: string): number {
-  const clientId = drawClientId()
+export function keepClientId(dir: string, clientId: number): void {
   const last = readCounters(dir)
-  writeCounters(dir, { clientId, incarnation: last?.incarnation ?? firstIncarnation() })
-  return clientId
+  writeCounters(dir, { clientId, incarnation: last?.incarnation ?? floorIncarnation() })
 }
 
 function readSeed(dir: string): Uint8Array | undefined {
@@ -93,7 +91,8 @@ function writeCounters(dir: string, next: z.output<typeof counters>): void {
   writePrivateFile(join(dir, COUNTERS_FILE), `${JSON.stringify(next)}\n`)
 }
 
-function firstIncarnation(): number {
+/** For a node that lost its counters: above what they said, since nobody starts a daemon once a second for ever. */
+function floorIncarnation(): number {
   return Math.floor(Date.now() / 1_000)
 }
 
