@@ -12,6 +12,7 @@ import { RuntimeError, type RuntimeEvent } from './runtime.ts'
 export interface DockerLinkOptions {
   readonly socketPath: string
   readonly cluster: string
+  /** May be told of an exit more than once: the last seconds are told again on each connection. */
   readonly onEvent: (event: RuntimeEvent) => void
 }
 
@@ -23,6 +24,8 @@ const PING_EVERY_MS = 5_000
 const RETRY = { initialMs: 100, factor: 1.5, maxMs: 2_000 }
 /** One event of the engine is about 1 kB. */
 const EVENT_CHARS_MAX = 256 * 1024
+/** On each connection the engine tells again what happened in the last so many seconds. */
+const PAST_S = 5
 const OUT_OF_MEMORY_MAX = 1_000
 
 const engineEvent = z.object({
@@ -120,6 +123,8 @@ export class DockerLink {
       this.#docker ??= await connect(this.#options.socketPath)
       const docker = this.#docker
       const options = {
+        // A task that ended just before may still be in the engine's list as running.
+        since: Math.floor(Date.now() / 1000) - PAST_S,
         filters: {
           type: ['container' as const],
           event: ['die', 'oom'],
@@ -180,17 +185,21 @@ export class DockerLink {
     if (task === undefined) return
     const exitCode = Number(attributes['exitCode'] ?? NaN)
     const outOfMemory = this.#outOfMemory.delete(id)
-    this.#options.onEvent({
-      kind: 'exited',
-      // Minted by us: only containers with our label are heard.
-      // oxlint-disable-next-line typescript/no-unsafe-type-assertion
-      task: task as TaskId,
-      exitCode: Number.isInteger(exitCode) ? exitCode : 137,
-      message: outOfMemory
-        ? `out of memory, exited with code ${exitCode}`
-        : `exited with code ${exitCode}`,
-    })
+    // Minted by us: only containers with our label are heard.
+    // oxlint-disable-next-line typescript/no-unsafe-type-assertion
+    this.#options.onEvent(exitedEvent(task as TaskId, exitCode, outOfMemory))
   }
+}
+
+/** The end of a task, in words too. */
+export function exitedEvent(
+  task: TaskId,
+  code: number,
+  outOfMemory = false,
+): Extract<RuntimeEvent, { readonly kind: 'exited' }> {
+  const exitCode = Number.isInteger(code) ? code : 137
+  const message = `${outOfMemory ? 'out of memory, ' : ''}exited with code ${exitCode}`
+  return { kind: 'exited', task, exitCode, message }
 }
 
 /** Loads the client only when there is a socket: it costs 34 MB, which a node without Docker need not pay. */

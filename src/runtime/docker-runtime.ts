@@ -5,7 +5,7 @@ import { containerOptions, LABELS, parseContainer } from './container-options.ts
 import { createDemux } from './demux.ts'
 import { dockerError, statusOf } from './docker-error.ts'
 import { execInContainer } from './docker-exec.ts'
-import { ANSWER_MS, DockerLink } from './docker-link.ts'
+import { ANSWER_MS, DockerLink, exitedEvent } from './docker-link.ts'
 import { pullImage } from './pull-image.ts'
 import {
   RuntimeError,
@@ -35,8 +35,10 @@ export interface DockerRuntimeOptions {
 const WORK_MS = 60_000
 /** A pull has no deadline of its own: `pullImage` ends one that says nothing. */
 const PULL_MS = 24 * 3_600_000
-/** Tasks whose start failed, so that the engine's late words about them are not passed on. */
-const FAILED_MAX = 1_000
+/** Ends that are remembered until a list shows them. */
+const ENDED_MAX = 10_000
+
+type ExitedEvent = Extract<RuntimeEvent, { readonly kind: 'exited' }>
 
 /**
  * Runs tasks as containers of the Docker engine of this machine.
@@ -58,9 +60,14 @@ class DockerRuntime implements Runtime {
   readonly #cluster: string
   readonly #log: (message: string) => void
   readonly #link: DockerLink
-  /** Tasks on their way, with what the engine said of them before their start was answered. */
-  readonly #starting = new Map<TaskId, RuntimeEvent[]>()
-  readonly #failed = new Set<TaskId>()
+  readonly #starting = new Set<TaskId>()
+  /** What was said to run, by a start or a list. Only the ends of these are news. */
+  readonly #running = new Set<TaskId>()
+  /**
+   * Ends that the engine has told of. Its list learns of an end some milliseconds later,
+   * and would call such a task running.
+   */
+  readonly #ended = new Map<TaskId, ExitedEvent>()
   #listener: ((event: RuntimeEvent) => void) | undefined
 
   constructor({ socketPath = '/var/run/docker.sock', cluster, log }: DockerRuntimeOptions) {
@@ -74,23 +81,35 @@ class DockerRuntime implements Runtime {
   }
 
   async list(): Promise<FoundTask[]> {
+    // What comes while the engine answers is newer than its answer.
+    const [running, ended] = [[...this.#running], [...this.#ended.keys()]]
     const containers = await this.#containers('list the tasks')
-    const tasks = containers.map(parseContainer).filter(task => task !== undefined)
-    return tasks.filter(({ task }) => !this.#starting.has(task))
+    const listed = containers.map(parseContainer).filter(task => task !== undefined)
+    const tasks = listed
+      .filter(({ task }) => !this.#starting.has(task))
+      .map(task => this.#corrected(task))
+    const stale = new Set(listed.filter(one => one.running).map(({ task }) => task))
+    for (const task of ended) {
+      if (!stale.has(task) && !this.#starting.has(task)) this.#ended.delete(task)
+    }
+    for (const task of running) if (!stale.has(task)) this.#running.delete(task)
+    for (const found of tasks) if (found.running) this.#running.add(found.task)
+    return tasks
   }
 
   async start(launch: Launch, options: StartOptions): Promise<void> {
     const { task } = launch
     if (this.#starting.has(task)) throw startedTwice(task)
-    const events: RuntimeEvent[] = []
-    this.#starting.set(task, events)
+    this.#starting.add(task)
     try {
       await this.#start(launch, options)
-      // After the caller has its answer.
-      setImmediate(() => events.forEach(event => this.#listener?.(event)))
     } finally {
       this.#starting.delete(task)
     }
+    this.#running.add(task)
+    const ended = this.#ended.get(task)
+    // It was quick; but first the caller hears that it ran.
+    if (ended !== undefined) setImmediate(() => this.#hear(ended))
   }
 
   async stop(task: TaskId, { graceMs }: { readonly graceMs: number }): Promise<void> {
@@ -102,18 +121,25 @@ class DockerRuntime implements Runtime {
     await this.#do(info.Id, doing, t * 1000 + WORK_MS, [304, 404], (container, abortSignal) =>
       container.stop({ t, abortSignal }),
     )
+    const ended = await this.#link
+      .ask(doing, ANSWER_MS, (docker, abortSignal) =>
+        docker.getContainer(info.Id).inspect({ abortSignal }),
+      )
+      .catch((error: unknown) => ignoreMissing(error))
+    if (ended !== undefined) this.#hear(exitedEvent(task, ended.State.ExitCode))
   }
 
   async remove(task: TaskId): Promise<void> {
-    this.#failed.delete(task)
     const info = await this.#find(task, `remove ${task}`)
     if (info === undefined) return
-    if (parseContainer(info)?.running === true) {
+    const found = parseContainer(info)
+    if (found !== undefined && this.#corrected(found).running) {
       throw new RuntimeError('failed', `Cannot remove ${task}: it runs, stop it first`, {
         temporary: false,
       })
     }
     await this.#remove(info.Id, task)
+    this.#ended.delete(task)
   }
 
   async *logs(task: TaskId, { follow, tail, signal }: LogOptions): AsyncIterable<LogChunk> {
@@ -165,14 +191,21 @@ class DockerRuntime implements Runtime {
     await this.#link.close()
   }
 
-  /** Passes an event on, but no exit before the start was answered, and none of a start that failed. */
+  /** Passes an event on; an exit only once, and only of a task that was said to run. */
   #hear(event: RuntimeEvent): void {
     if (event.kind === 'exited') {
-      const early = this.#starting.get(event.task)
-      if (early !== undefined) return void early.push(event)
-      if (this.#failed.has(event.task)) return
+      this.#ended.set(event.task, event)
+      if (this.#ended.size > ENDED_MAX) this.#ended.delete(this.#ended.keys().next().value!)
+      if (!this.#running.delete(event.task)) return
     }
     this.#listener?.(event)
+  }
+
+  /** What the engine listed, with the end that it has already told of. */
+  #corrected(found: FoundTask): FoundTask {
+    const ended = this.#ended.get(found.task)
+    if (!found.running || ended === undefined) return found
+    return { ...found, running: false, exitCode: ended.exitCode }
   }
 
   async #start(launch: Launch, options: StartOptions): Promise<void> {
@@ -187,8 +220,6 @@ class DockerRuntime implements Runtime {
       )
       throwIfCalledOff(task, options.signal)
     } catch (error) {
-      if (this.#failed.size >= FAILED_MAX) this.#failed.clear()
-      this.#failed.add(task)
       await this.#remove(id, task).catch((failure: unknown) =>
         // It is in the next list, not running, and whoever reads that removes it.
         this.#log(`A container was left behind: ${String(failure)}`),
@@ -289,6 +320,12 @@ class DockerRuntime implements Runtime {
     if (info === undefined) throw notThere(task)
     return info
   }
+}
+
+/** Nothing, for a container that was removed meanwhile; every other error is thrown again. */
+function ignoreMissing(error: unknown): undefined {
+  if (error instanceof RuntimeError && error.code === 'no-such-task') return
+  throw error
 }
 
 function startedTwice(task: TaskId): RuntimeError {

@@ -56,6 +56,15 @@ export function findByEnvironment(name: string, value: string): number[] {
     .map(Number)
 }
 
+/** Sends a signal to a process, or to a group as a negative number. One that has just ended needs none. */
+export function signalProcess(pid: number, signal: 'SIGTERM' | 'SIGKILL'): void {
+  try {
+    process.kill(pid, signal)
+  } catch (error) {
+    if (!(error instanceof Error && 'code' in error && error.code === 'ESRCH')) throw error
+  }
+}
+
 /** A file of `/proc`; nothing when the process is gone or belongs to somebody else. */
 function readProc(path: string): string | undefined {
   try {

@@ -1,7 +1,6 @@
 import { watch as watchFile, type FSWatcher } from 'node:fs'
 import { chown, mkdir } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
-import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import type { TaskId } from '../model/ids.ts'
 import { BoundedLog } from './bounded-log.ts'
@@ -13,15 +12,12 @@ import {
   isAlive,
   readBootId,
   readEnvironment,
+  signalProcess,
   type ProcessIdentity,
 } from './process-identity.ts'
-import {
-  argumentsOf,
-  DEFAULT_PATH,
-  resolveUser,
-  spawnWrapped,
-  type Program,
-} from './process-wrapper.ts'
+import { argumentsOf, MARK, programOf, resolveUser, type Program } from './process-program.ts'
+import { spawnWrapped } from './process-wrapper.ts'
+import { execProgram } from './process-exec.ts'
 import {
   RuntimeError,
   type FoundTask,
@@ -75,8 +71,6 @@ export interface ProcessRuntimeOptions {
 const KILLED = 137
 /** How long a new process may take to say that it runs, and a killed one to be gone. */
 const PROCESS_MS = 10_000
-/** In each task's environment; by it the processes that left the task's group are found. */
-const MARK = 'SHOAL_TASK_DIR'
 
 /** A task whose folder this runtime holds. */
 interface ProcessTask {
@@ -203,7 +197,7 @@ class ProcessRuntime implements Runtime {
     }
     const { cwd, uid, gid } = meta
     const program: Program = { command, cwd, env, uid, gid }
-    return await execute(program, timeoutMs)
+    return await execProgram(program, timeoutMs)
   }
 
   watch(listener: (event: RuntimeEvent) => void): void {
@@ -372,12 +366,12 @@ class ProcessRuntime implements Runtime {
 
   /** Signals the whole group, if its leader is still the process that was started. */
   #signal({ identity }: ProcessTask, signal: 'SIGTERM' | 'SIGKILL'): void {
-    if (identity !== undefined && isAlive(identity)) kill(-identity.pid, signal)
+    if (identity !== undefined && isAlive(identity)) signalProcess(-identity.pid, signal)
   }
 
   /** Ends what the task left behind outside its group, such as a server that made itself a daemon. */
   #killStragglers({ dir }: ProcessTask): void {
-    for (const pid of findByEnvironment(MARK, dir)) kill(pid, 'SIGKILL')
+    for (const pid of findByEnvironment(MARK, dir)) signalProcess(pid, 'SIGKILL')
   }
 
   /** Waits for the end of a task; false when it takes longer than `ms`. */
@@ -413,55 +407,6 @@ class ProcessRuntime implements Runtime {
     const task = this.#tasks.get(id)
     if (task !== undefined) return task
     throw new RuntimeError('no-such-task', `No task ${id} on this node`, { temporary: false })
-  }
-}
-
-/** The program of a launch, in a clean environment: the daemon's own may hold secrets. */
-function programOf(
-  { task, spec, env }: Launch,
-  { cwd, dir, uid, gid }: Pick<Program, 'cwd' | 'uid' | 'gid'> & { readonly dir: string },
-): Program {
-  const bad = (why: string): RuntimeError =>
-    new RuntimeError('bad-spec', `Cannot start ${task}: ${why}`, { temporary: false })
-  if (spec.command === undefined) throw bad('it has no command, and a process needs one')
-  const unnameable = Object.keys(env).find(name => !/^[A-Za-z_]\w*$/.test(name))
-  if (unnameable !== undefined) {
-    throw bad(`a shell passes on no variable named ${JSON.stringify(unnameable)}`)
-  }
-  const clean = { PATH: DEFAULT_PATH, HOME: cwd, LANG: 'C.UTF-8' }
-  return { command: spec.command, cwd, env: { ...clean, ...env, [MARK]: dir }, uid, gid }
-}
-
-/** Runs a program to its end, and throws when that takes over `timeoutMs`. */
-async function execute(program: Program, timeoutMs: number): Promise<number> {
-  const [file = '', ...args] = argumentsOf(program)
-  const { cwd, env, uid, gid } = program
-  const child = spawn(file, args, {
-    cwd,
-    env,
-    detached: true,
-    stdio: 'ignore',
-    ...(uid === undefined ? {} : { uid }),
-    ...(gid === undefined ? {} : { gid }),
-  })
-  try {
-    await once(child, 'exit', { signal: AbortSignal.timeout(timeoutMs) })
-    return child.exitCode ?? KILLED
-  } catch (error) {
-    // Not reaped yet, since its exit was not seen: the pid is still its own.
-    if (child.pid !== undefined && child.exitCode === null) kill(-child.pid, 'SIGKILL')
-    const late = error instanceof Error && error.name === 'AbortError'
-    const reason = late ? `took over ${timeoutMs} ms` : String(error)
-    throw new RuntimeError('failed', `Command failed: ${reason}`, { temporary: late, cause: error })
-  }
-}
-
-function kill(pid: number, signal: 'SIGTERM' | 'SIGKILL'): void {
-  try {
-    process.kill(pid, signal)
-  } catch (error) {
-    // Ended on its own in this very moment: that is what was wanted.
-    if (!(error instanceof Error && 'code' in error && error.code === 'ESRCH')) throw error
   }
 }
 

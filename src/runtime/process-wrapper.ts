@@ -1,10 +1,9 @@
 import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { accessSync, constants, readFileSync, statSync } from 'node:fs'
 import { open } from 'node:fs/promises'
-import { delimiter, join, resolve } from 'node:path'
+import { join } from 'node:path'
 import { EXIT_FILE, PID_FILE } from './task-dir.ts'
-import { RuntimeError } from './runtime.ts'
+import { argumentsOf, type Program } from './process-program.ts'
 import type { BoundedLog } from './bounded-log.ts'
 
 /**
@@ -32,45 +31,11 @@ echo "$?" >&4
 kill -KILL 0
 `
 
-/** Where commands are looked for when the app sets no PATH. */
-export const DEFAULT_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
-
-/** What to run, and as whom. */
-export interface Program {
-  readonly command: string | readonly string[]
-  readonly cwd: string
-  readonly env: Readonly<Record<string, string>>
-  readonly uid?: number | undefined
-  readonly gid?: number | undefined
-}
-
 /** The files of a task that its process writes. */
 export interface ProgramFiles {
   readonly dir: string
   readonly stdout: BoundedLog
   readonly stderr: BoundedLog
-}
-
-/**
- * The arguments for {@link Program.command}: a string goes through `/bin/sh -c`, and
- * the first of a list is looked up in the program's own PATH.
- *
- * @throws {RuntimeError} `bad-spec`, when there is no such command.
- */
-export function argumentsOf({ command, cwd, env }: Program): string[] {
-  if (typeof command === 'string') return ['/bin/sh', '-c', command]
-  const [name = '', ...rest] = command
-  const folders = name.includes('/') ? [''] : (env['PATH'] ?? DEFAULT_PATH).split(delimiter)
-  // Whole paths, because the wrapper would take a bare `exit` or `test` for its own.
-  const found = folders.map(folder => resolve(cwd, join(folder, name))).find(isExecutable)
-  if (found === undefined) {
-    throw new RuntimeError(
-      'bad-spec',
-      `Cannot run ${JSON.stringify(name)}: no such executable file in ${folders.join(delimiter) || cwd}`,
-      { temporary: false },
-    )
-  }
-  return [found, ...rest]
 }
 
 /** Starts the program in a session of its own, so that it outlives the daemon. Resolves when it was forked, before it has said its pid. */
@@ -96,45 +61,4 @@ export async function spawnWrapped(
   await once(child, 'spawn')
   child.unref()
   return child
-}
-
-/**
- * Finds the numbers of `user`: a name or number, alone or as `user:group`.
- *
- * @throws {RuntimeError} `bad-spec`, when there is no such user, or when only root could become it.
- */
-export function resolveUser(user: string): { readonly uid: number; readonly gid: number } {
-  const bad = (why: string): RuntimeError =>
-    new RuntimeError('bad-spec', `Cannot run as user ${JSON.stringify(user)}: ${why}`, {
-      temporary: false,
-    })
-  const [name = '', group] = user.split(':')
-  const passwd = readTable('/etc/passwd').find(([login, , uid]) => login === name || uid === name)
-  const uid = passwd?.[2] ?? name
-  const gid =
-    group === undefined
-      ? (passwd?.[3] ?? uid)
-      : (readTable('/etc/group').find(([title]) => title === group)?.[2] ?? group)
-  if (!/^\d{1,9}$/.test(uid)) throw bad('this node has no such user')
-  if (!/^\d{1,9}$/.test(gid)) throw bad('this node has no such group')
-  const own = { uid: process.getuid?.(), gid: process.getgid?.() }
-  if (own.uid !== 0 && (Number(uid) !== own.uid || Number(gid) !== own.gid)) {
-    throw bad('the daemon does not run as root, so it cannot change users')
-  }
-  return { uid: Number(uid), gid: Number(gid) }
-}
-
-function readTable(path: string): string[][] {
-  return readFileSync(path, 'utf8')
-    .split('\n')
-    .map(line => line.split(':'))
-}
-
-function isExecutable(path: string): boolean {
-  try {
-    accessSync(path, constants.X_OK)
-    return statSync(path).isFile()
-  } catch {
-    return false // Not there, or not for us to run: look in the next folder.
-  }
 }
