@@ -91,9 +91,7 @@ function carriedOf(
   const source = Object.fromEntries(kept)
   if (dependencies.length > 0) source['dependencies'] = dependencies
   const fields = missingFrom(toMarathon(bare), source)
-  return Object.keys(fields).length > 0
-    ? { ...bare, carried: { format: 'marathon', fields } }
-    : bare
+  return { ...bare, carried: { format: 'marathon', fields } }
 }
 
 /** What an app waits for, its groups' dependencies too, as absolute ids where it stands in a group. */
