@@ -1,5 +1,6 @@
 import { hashText } from './hash.ts'
 import type { Placement, PlacementApp, PlacementInput, PlacementNode } from './input.ts'
+import { SlotMap } from './slot-map.ts'
 
 const known = new WeakMap<PlacementApp | PlacementNode, readonly [number, number]>()
 
@@ -25,22 +26,11 @@ export function inputsHash({ apps, nodes }: PlacementInput): string {
   return hex(high) + hex(low)
 }
 
-/** A digest of where each slot goes: 16 hex digits, whatever the order of the map. Remembered with the placement. */
-export function placementHash(placement: Placement): string {
-  const before = digests.get(placement)
-  if (before !== undefined) return before
-  let [low, high] = [0, 0]
-  for (const [slot, node] of placement.placed) {
-    const text = `${slot}=${node}`
-    low = (low + hashText(text, 1)) >>> 0
-    high = (high + hashText(text, 2)) >>> 0
-  }
-  const digest = hex(high) + hex(low)
-  digests.set(placement, digest)
-  return digest
+/** A digest of where each slot goes: 16 hex digits, whatever the order of the map. */
+export function placementHash({ placed }: Pick<Placement, 'placed'>): string {
+  const [low, high] = (placed instanceof SlotMap ? placed : new SlotMap(placed)).sums()
+  return hex(high) + hex(low)
 }
-
-const digests = new WeakMap<Placement, string>()
 
 /** JSON with the keys of objects in order, and without those that are undefined. */
 function canonical(value: unknown): string {

@@ -73,7 +73,10 @@ function sortEdges(edges: readonly Edge[], compare: (one: Edge, other: Edge) => 
     if (edge.key >= 0 && edge.key < 2 ** 32) packed.push(edge.key * SORTED_MAX + index)
     else others.push(edge)
   }
-  const sorted = Array.from(Float64Array.from(packed).sort(), number => edges[number % SORTED_MAX]!)
+  const sorted = Array.from(
+    Float64Array.from(packed).toSorted(),
+    number => edges[number % SORTED_MAX]!,
+  )
   for (let at = 1; at < sorted.length; at++) {
     for (let back = at; back > 0 && compare(sorted[back - 1]!, sorted[back]!) > 0; back--) {
       ;[sorted[back - 1], sorted[back]] = [sorted[back]!, sorted[back - 1]!]

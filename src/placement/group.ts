@@ -85,8 +85,12 @@ function chooseCluster(
   )[0]
 }
 
-/** The fields that GROUP_BY spreads over. Nodes themselves are not among them: slots are spread over nodes anyhow. */
-export function groupFields({ constraints }: PlacementApp): { field: string; atLeast: number }[] {
+/** True when GROUP_BY spreads the app's slots over values, and not only over nodes, which all apps are. */
+export function isGrouped(app: PlacementApp): boolean {
+  return groupFields(app).length > 0
+}
+
+function groupFields({ constraints }: PlacementApp): { field: string; atLeast: number }[] {
   return constraints
     .filter(({ field, operator }) => operator === 'GROUP_BY' && !isHostname(field))
     .map(({ field, value }) => ({ field, atLeast: value === undefined ? 0 : Number(value) }))
@@ -96,35 +100,40 @@ function createCells<Member extends GroupMember>(
   app: PlacementApp,
   ring: Ring<Member>,
 ): Pick<Group<Member>, 'cells' | 'cellOf'> {
-  const fields = groupFields(app)
-  const byCell = new Map<string, { values: string[]; zone: string; members: Member[] }>()
-  const byValues = new Map<string, Member[]>()
-  const keyOf = new Map<Member, string>()
-  for (const member of ring.members) {
-    const values = fields.map(({ field }) => attributeOf(member.node, field) ?? '')
-    const zone = attributeOf(member.node, '@zone') ?? ''
-    const key = fields.length === 0 ? zone : JSON.stringify([...values, zone])
-    keyOf.set(member, key)
-    const cell = byCell.get(key)
-    if (cell === undefined) byCell.set(key, { values, zone, members: [member] })
-    else cell.members.push(member)
-    const wideKey = JSON.stringify(values)
-    const wide = byValues.get(wideKey)
-    if (wide === undefined) byValues.set(wideKey, [member])
-    else wide.push(member)
-  }
-  const wideRings = new Map(
-    [...byValues].map(([key, members]) => [key, byValues.size === 1 ? ring : createRing(members)]),
-  )
-  const cells = new Map<string, Cell<Member>>()
-  for (const [key, { values, zone, members }] of byCell) {
-    const wide = wideRings.get(JSON.stringify(values))!
-    const own = members.length === wide.members.length ? wide : createRing(members)
-    cells.set(key, { hash: hashText(key), ring: own, wide, values, zone })
+  const fields = groupFields(app).map(({ field }) => field)
+  const valuesOf = ({ node }: Member): string[] =>
+    fields.map(field => attributeOf(node, field) ?? '')
+  const zoneOf = ({ node }: Member): string => attributeOf(node, '@zone') ?? ''
+
+  const byValues = collect(ring, fields.length === 0 ? () => '' : m => JSON.stringify(valuesOf(m)))
+  const cells: Cell<Member>[] = []
+  for (const [key, wide] of byValues) {
+    for (const [zone, own] of collect(wide, zoneOf)) {
+      const values = valuesOf(own.members[0]!)
+      cells.push({ hash: hashText(`${key}${zone}`), ring: own, wide, values, zone })
+    }
   }
   const cellOf = new Map<Member, Cell<Member>>()
-  if (cells.size > 1) for (const [member, key] of keyOf) cellOf.set(member, cells.get(key)!)
-  return { cells: [...cells.values()], cellOf }
+  if (cells.length > 1) {
+    for (const cell of cells) for (const member of cell.ring.members) cellOf.set(member, cell)
+  }
+  return { cells, cellOf }
+}
+
+/** A ring for each key that members have; the same ring where all have the same. */
+function collect<Member extends GroupMember>(
+  ring: Ring<Member>,
+  keyOf: (member: Member) => string,
+): Map<string, Ring<Member>> {
+  const byKey = new Map<string, Member[]>()
+  for (const member of ring.members) {
+    const key = keyOf(member)
+    const members = byKey.get(key)
+    if (members === undefined) byKey.set(key, [member])
+    else members.push(member)
+  }
+  const whole = byKey.size === 1 ? ring : undefined
+  return new Map([...byKey].map(([key, members]) => [key, whole ?? createRing(members)]))
 }
 
 /**
@@ -140,17 +149,14 @@ function createCells<Member extends GroupMember>(
 export function spread<Member extends GroupMember>(
   app: PlacementApp,
   { cells }: Group<Member>,
-  slotHashes: ArrayLike<number>,
+  slots: readonly { readonly hash: number }[],
 ): (Cell<Member> | undefined)[] {
   const fields = groupFields(app)
   if (cells.length === 0) return []
-  if (cells.length === 1 && fields.length === 0) {
-    return Array.from(slotHashes, () => cells[0])
-  }
   const inCell = cells.map(() => 0)
   const inZone = new Map(cells.map(({ zone }) => [zone, 0]))
   const inValue = fields.map((_, index) => new Map(cells.map(({ values }) => [values[index]!, 0])))
-  return Array.from(slotHashes, slotHash => {
+  return slots.map(slot => {
     // Marathon's rule: a value takes one more only while none has fewer; values still to come have none.
     const most = fields.map(({ atLeast }, index) =>
       inValue[index]!.size < atLeast ? 0 : Math.min(...inValue[index]!.values()),
@@ -160,7 +166,7 @@ export function spread<Member extends GroupMember>(
     for (const [at, { hash, ring, values, zone }] of cells.entries()) {
       if (values.some((value, index) => inValue[index]!.get(value)! > most[index]!)) continue
       const layer = Math.floor(inCell[at]! / ring.members.length)
-      const rank = [layer, inZone.get(zone)!, mix32(slotHash ^ hash)]
+      const rank = [layer, inZone.get(zone)!, mix32(slot.hash ^ hash)]
       if (best >= 0 && compareRanks(rank, bestRank) >= 0) continue
       best = at
       bestRank = rank

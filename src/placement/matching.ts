@@ -16,7 +16,7 @@
 
 import { createEdgeQueue, type EdgeQueue } from './edge-queue.ts'
 import { attributeOf } from './constraint.ts'
-import { distanceOf, nearest, type Ring } from './ring.ts'
+import { closest, distanceOf, nearest, type Ring } from './ring.ts'
 import type { AppState, Edge, NodeState, Rejection, Slot } from './state.ts'
 
 const TIER = 2 ** 32
@@ -40,12 +40,14 @@ export function rejectionBy(
   before = node.held.length,
 ): Rejection | undefined {
   const { need, ports } = app
-  let { cpus, memMb, diskMb, gpus, slots } = node.room
+  const apps = node.heldApps
+  let { cpus, memMb, diskMb, gpus, slots } = before === apps.length ? node.free : node.room
   let siblings = 0
   for (let at = 0; at < before; at++) {
-    const holder = node.held[at]!.slot.app
+    const holder = apps[at]!
     if (holder === app) siblings++
     if (ports.length > 0 && holder.ports.some(port => ports.includes(port))) return 'room'
+    if (before === apps.length) continue
     cpus -= holder.need.cpus
     memMb -= holder.need.memMb
     diskMb -= holder.need.diskMb
@@ -104,17 +106,26 @@ export class Matching {
     slot.tried = []
   }
 
-  /** Lets a slot ask a node that is new in the rings of its group, if it prefers it to the one that it has. */
+  /** Forgets what a node that is gone rejected. What it holds has to be stopped. */
+  drop(node: NodeState): void {
+    node.gone = true
+    for (const { slot } of node.rejected) slot.tried = slot.tried.filter(edge => edge.node !== node)
+    this.#recorded -= node.rejected.length
+    node.rejected.length = 0
+  }
+
+  /** Lets a slot ask a node that is new in its app's group, if it prefers it to the one that it has. */
   offer(slot: Slot, node: NodeState): boolean {
+    const distance = distanceOf(slot, node.point)
+    if (distance > slot.reach >>> 0) return true
     const { held, app } = slot
-    if (app.app.mode === 'global') return true
-    if (held === undefined || app.coupled) return false
+    if (held === undefined) return false
     const own = app.group.cellOf.get(node)
-    const distance = distanceOf(slot.probes, node.point)
-    if (own === undefined || own === slot.cell) {
+    const cell = app.cell ?? slot.cell
+    if (own === undefined || own === cell) {
       this.#offer({ key: distance, slot, node, rejected: undefined }, held)
     }
-    if (own !== undefined && own.wide === slot.cell?.wide) {
+    if (own !== undefined && own.wide === cell?.wide) {
       this.#offer({ key: TIER + distance, slot, node, rejected: undefined }, held)
     }
     return true
@@ -180,7 +191,8 @@ export class Matching {
     }
     slot.tried = slot.tried.filter(other => compareEdges(other, edge) < 0)
     slot.held = edge
-    insert(node.held, edge)
+    slot.reach = edge.key >= 0 && edge.key < TIER ? edge.key | 0 : -1
+    hold(node, edge)
     this.changed.add(slot)
     for (const { field } of app.valueMax) {
       const key = valueKey(field, node)
@@ -238,7 +250,7 @@ export class Matching {
 
   /** Gives back what an accepted edge held. */
   #free(edge: Edge): void {
-    remove(edge.node.held, edge)
+    release(edge.node, edge)
     edge.slot.held = undefined
     this.changed.add(edge.slot)
     this.#askAgain(edge.node.rejected, edge)
@@ -258,12 +270,13 @@ export class Matching {
       const asks = last === undefined && suits(slot, only)
       return asks ? { key: slot.hash - TIER, slot, node: only, rejected: undefined } : undefined
     }
-    if (slot.cell === undefined) return undefined
+    const cell = app.cell ?? slot.cell
+    if (cell === undefined) return undefined
     if (this.#hopeless.has(app.shape)) {
       this.complete = false
       return undefined
     }
-    const { ring: near, wide } = slot.cell
+    const { ring: near, wide } = cell
     let tier = last === undefined ? 2 * (app.firstQuota - 1) : Math.floor(last.key / TIER)
     for (let after = last; ; tier++, after = undefined) {
       const quota = quotaOf(tier * TIER)
@@ -293,19 +306,29 @@ function nextIn(
   after: Edge | undefined,
   base: number,
 ): Edge | undefined {
+  const edgeOf = (member: NodeState, distance: number): Edge => ({
+    key: base + distance,
+    slot,
+    node: member,
+    rejected: undefined,
+  })
   const size = ring.members.length
+  if (after === undefined && size > 0) {
+    const member = closest(ring, slot)
+    if (suits(slot, member)) return edgeOf(member, distanceOf(slot, member.point))
+  }
   if (slot.rankedRing !== ring) {
     slot.rankedRing = ring
-    slot.ranked = nearest(ring, slot.probes, 1)
+    slot.ranked = nearest(ring, slot, 8)
   }
   for (;;) {
     for (const { member, distance } of slot.ranked) {
-      const edge: Edge = { key: base + distance, slot, node: member, rejected: undefined }
+      const edge = edgeOf(member, distance)
       if (after !== undefined && compareEdges(edge, after) <= 0) continue
       if (suits(slot, member)) return edge
     }
     if (slot.ranked.length >= size) return undefined
-    slot.ranked = nearest(ring, slot.probes, Math.min(size, slot.ranked.length * 8))
+    slot.ranked = nearest(ring, slot, Math.min(size, slot.ranked.length * 8))
   }
 }
 
@@ -319,8 +342,9 @@ function valueKey(field: string, { node }: NodeState): string {
 
 /** True when no slot of the same shape can find room after this one did not: room only shrinks as keys rise. */
 function isHopeless({ app, cell, onlyRoom, id }: Slot): boolean {
-  if (!onlyRoom || cell?.wide !== app.group.ring) return false
-  return !cell.wide.members.some(({ node }) => node.refusals.some(({ slot }) => slot === id))
+  const { ring } = app.group
+  if (!onlyRoom || (app.cell ?? cell)?.wide !== ring) return false
+  return !ring.members.some(({ node }) => node.refusals.some(({ slot }) => slot === id))
 }
 
 function find(edges: readonly Edge[], edge: Edge): Edge | undefined {
@@ -332,6 +356,30 @@ function insert(edges: Edge[], edge: Edge): void {
   const at = positionOf(edges, edge)
   if (at === edges.length) edges.push(edge)
   else edges.splice(at, 0, edge)
+}
+
+function hold(node: NodeState, edge: Edge): void {
+  const { app } = edge.slot
+  const at = positionOf(node.held, edge)
+  node.held.splice(at, 0, edge)
+  node.heldApps.splice(at, 0, app)
+  count(node, app, -1)
+}
+
+function release(node: NodeState, edge: Edge): void {
+  const { app } = edge.slot
+  const at = positionOf(node.held, edge)
+  node.held.splice(at, 1)
+  node.heldApps.splice(at, 1)
+  count(node, app, 1)
+}
+
+function count({ free }: NodeState, { need }: AppState, sign: 1 | -1): void {
+  free.cpus += sign * need.cpus
+  free.memMb += sign * need.memMb
+  free.diskMb += sign * need.diskMb
+  free.gpus += sign * need.gpus
+  free.slots += sign
 }
 
 function remove(edges: Edge[], edge: Edge): void {

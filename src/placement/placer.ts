@@ -15,6 +15,7 @@ import {
   type NodeState,
   type Slot,
 } from './state.ts'
+import { SlotMap } from './slot-map.ts'
 import { createUnplaced } from './unplaced.ts'
 
 /** Computes placements one after another, and does only what changed. */
@@ -38,6 +39,10 @@ export interface PlacerState {
   readonly matching: Matching
 }
 
+interface Collected extends Placement {
+  readonly placed: SlotMap
+}
+
 /** What differs between two inputs. */
 interface Change {
   readonly goneNodes: NodeState[]
@@ -49,7 +54,7 @@ interface Change {
 /** Makes a placer that knows nothing yet. */
 export function createPlacer(): Placer {
   let state: PlacerState | undefined
-  let last: Placement | undefined
+  let last: Collected | undefined
   return {
     place(input) {
       const change = state === undefined ? undefined : compare(state, input)
@@ -84,7 +89,7 @@ export function compute({ apps, nodes }: PlacementInput): PlacerState {
 }
 
 /** Reads out a placement. */
-export function collect(state: PlacerState): Placement {
+export function collect(state: PlacerState): Collected {
   const placed = new Map<SlotId, NodeId>()
   const unplaced = new Map<SlotId, Unplaced>()
   for (const { slots } of state.apps.values()) {
@@ -94,29 +99,23 @@ export function collect(state: PlacerState): Placement {
     }
   }
   state.matching.changed.clear()
-  return { placed, unplaced }
+  return { placed: new SlotMap(placed), unplaced }
 }
 
-function updated(last: Placement, state: PlacerState): Placement {
-  const placed = new Map(last.placed)
+function updated(last: Collected, state: PlacerState): Collected {
+  const changes = new Map<SlotId, NodeId | undefined>()
   const unplaced = new Map(last.unplaced)
-  const now: Slot[] = []
-  for (const slot of state.matching.changed) {
-    if (!slot.gone) now.push(slot)
-    else {
-      placed.delete(slot.id)
-      unplaced.delete(slot.id)
-    }
-  }
-  // Those that are gone come first: one of the same id may be among those that are now.
-  for (const slot of now) {
-    placed.delete(slot.id)
+  const note = (slot: Slot): void => {
+    const node = slot.gone ? undefined : slot.held?.node.id
+    changes.set(slot.id, node)
     unplaced.delete(slot.id)
-    if (slot.held === undefined) unplaced.set(slot.id, createUnplaced(slot, state.nodes))
-    else placed.set(slot.id, slot.held.node.id)
+    if (!slot.gone && node === undefined) unplaced.set(slot.id, createUnplaced(slot, state.nodes))
   }
+  // Those that are gone first: one of the same id may be among those that came.
+  for (const slot of state.matching.changed) if (slot.gone) note(slot)
+  for (const slot of state.matching.changed) if (!slot.gone) note(slot)
   state.matching.changed.clear()
-  return { placed, unplaced }
+  return { placed: last.placed.with(changes), unplaced }
 }
 
 function addApp(state: PlacerState, app: PlacementApp, members: readonly NodeState[]): Slot[] {
@@ -178,33 +177,14 @@ function isSmall({ goneNodes, newNodes, goneApps, newApps }: Change, state: Plac
 }
 
 /** Brings the state up to date in place. False when the change reaches too far; the state is of no use then. */
-function advance(state: PlacerState, change: Change): boolean {
+function advance(state: PlacerState, { goneNodes, newNodes, goneApps, newApps }: Change): boolean {
   const { matching } = state
+  for (const app of goneApps) removeApp(state, app)
+  const came = newNodes.map(createNodeState).toSorted(byPoint)
   const fresh: Slot[] = []
-  for (const app of change.goneApps) removeApp(state, app)
-  const came = change.newNodes.map(createNodeState).toSorted(byPoint)
-  if (came.length > 0 || change.goneNodes.length > 0) {
-    for (const node of change.goneNodes) {
-      node.gone = true
-      state.nodes.delete(node.id)
-    }
-    for (const node of came) state.nodes.set(node.id, node)
-    const gone = new Set(change.goneNodes)
-    for (const shared of state.groups.values()) {
-      const [sample] = shared.apps
-      if (sample === undefined) continue
-      const group = updateGroup(sample.app, shared.group, gone, came)
-      if (group === shared.group) continue
-      if (group.clusters.length > 0) return false
-      shared.group = group
-      const joined = came.filter(node => staticRefusal(sample.app, node.node) === undefined)
-      for (const app of shared.apps) {
-        if (app.coupled || !regroup(matching, app, group, gone, joined, fresh)) return false
-      }
-    }
-  }
-  const members = change.newApps.length > 0 ? [...state.nodes.values()].toSorted(byPoint) : []
-  for (const app of change.newApps) fresh.push(...addApp(state, app, members))
+  if (came.length + goneNodes.length > 0 && !exchange(state, goneNodes, came, fresh)) return false
+  const members = newApps.length > 0 ? [...state.nodes.values()].toSorted(byPoint) : []
+  for (const app of newApps) fresh.push(...addApp(state, app, members))
   for (const slot of fresh) matching.changed.add(slot)
   matching.start(fresh)
   return matching.settle() && matching.complete
@@ -218,41 +198,83 @@ function removeApp(state: PlacerState, app: AppState): void {
   if (shared?.apps.size === 0) state.groups.delete(app.groupKey)
 }
 
-/** Fits an app to its changed group: some slots start afresh, the others may prefer a node that came. */
+/** Takes nodes out and puts nodes in. Slots that have to start afresh are added to `fresh`. */
+function exchange(
+  state: PlacerState,
+  goneNodes: readonly NodeState[],
+  came: readonly NodeState[],
+  fresh: Slot[],
+): boolean {
+  const { matching, nodes, groups } = state
+  for (const node of goneNodes) {
+    matching.drop(node)
+    nodes.delete(node.id)
+  }
+  for (const node of came) nodes.set(node.id, node)
+  const gone = new Set(goneNodes)
+  const joined = new Map<AppState, readonly NodeState[]>()
+  for (const shared of groups.values()) {
+    const [sample] = shared.apps
+    if (sample === undefined) continue
+    const group = updateGroup(sample.app, shared.group, gone, came)
+    if (group === shared.group) continue
+    if (group.clusters.length > 0) return false
+    shared.group = group
+    const eligible = came.filter(({ node }) => staticRefusal(sample.app, node) === undefined)
+    for (const app of shared.apps) {
+      if (!regroup(matching, app, group, fresh)) return false
+      joined.set(app, eligible)
+    }
+  }
+  for (const node of goneNodes) {
+    for (const { slot } of [...node.held]) {
+      if (slot.only === undefined) restart(matching, slot, fresh)
+    }
+  }
+  for (const [app, eligible] of joined) {
+    if (app.app.mode === 'global') {
+      const [over, kept] = [[] as Slot[], [] as Slot[]]
+      for (const slot of app.slots) (slot.only && gone.has(slot.only) ? over : kept).push(slot)
+      for (const slot of over) matching.stop(slot)
+      app.slots = kept
+      const added = eligible.map(only => createSlot(app, 0, only))
+      app.slots.push(...added)
+      fresh.push(...added)
+      continue
+    }
+    for (const node of eligible) {
+      for (const slot of app.slots) if (!matching.offer(slot, node)) return false
+    }
+  }
+  return true
+}
+
+/** Fits an app to its changed group. Slots that now belong to another cell start afresh. */
 function regroup(
   matching: Matching,
   app: AppState,
   group: Group<NodeState>,
-  gone: ReadonlySet<NodeState>,
-  joined: readonly NodeState[],
   fresh: Slot[],
 ): boolean {
-  const before = app.slots.map(({ cell }) => cell?.hash)
-  const { firstQuota } = app
+  if (app.coupled) return false
+  const { firstQuota, cell } = app
+  const cells = cell === undefined ? app.slots.map(slot => slot.cell?.hash) : []
   app.group = group
-  if (app.app.mode === 'global') {
-    const kept = app.slots.filter(({ only }) => only !== undefined && !gone.has(only))
-    for (const slot of app.slots)
-      if (slot.only !== undefined && gone.has(slot.only)) matching.stop(slot)
-    const added = joined.map(node => createSlot(app, node))
-    fresh.push(...added)
-    app.slots = [...kept, ...added]
-    return true
-  }
   fitToGroup(app)
   if (app.firstQuota !== firstQuota) return false
-  for (const [index, slot] of app.slots.entries()) {
-    const isMoved = slot.cell?.hash !== before[index]
-    if (isMoved || (slot.held !== undefined && gone.has(slot.held.node))) {
-      matching.stop(slot)
-      const again = createSlot(app, index)
-      again.cell = slot.cell
-      app.slots[index] = again
-      fresh.push(again)
-      continue
-    }
-    if (slot.tried.length > 0) slot.tried = slot.tried.filter(({ node }) => !gone.has(node))
-    for (const node of joined) if (!matching.offer(slot, node)) return false
+  if (app.app.mode === 'global' || (cell !== undefined && app.cell !== undefined)) return true
+  for (const slot of [...app.slots]) {
+    const before = cell === undefined ? cells[slot.index] : cell.hash
+    if ((app.cell ?? slot.cell)?.hash !== before) restart(matching, slot, fresh)
   }
   return true
+}
+
+function restart(matching: Matching, slot: Slot, fresh: Slot[]): void {
+  const { app, index, cell } = slot
+  matching.stop(slot)
+  const again = createSlot(app, index)
+  again.cell = cell
+  app.slots[index] = again
+  fresh.push(again)
 }

@@ -51,7 +51,9 @@ function ownRefusal({ id, app }: Slot, { node }: NodeState): NodeRefusal | undef
   return { cause: `refuses: ${refusal.reason}`, reason: `refuses: ${refusal.reason}` }
 }
 
-function cellRefusal({ app, cell }: Slot, node: NodeState): NodeRefusal | undefined {
+function cellRefusal(slot: Slot, node: NodeState): NodeRefusal | undefined {
+  const { app } = slot
+  const cell = app.cell ?? slot.cell
   const own = app.group.cellOf.get(node)
   if (cell === undefined || own === undefined || own.wide === cell.wide) {
     if (cell !== undefined || app.app.mode === 'global') return undefined

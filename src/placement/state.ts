@@ -2,7 +2,7 @@ import type { NodeId, SlotId } from '../model/ids.ts'
 import type { Capacity } from '../model/node-record.ts'
 import { slotIdOf } from '../model/ids.ts'
 import { isHostname } from './constraint.ts'
-import { groupKey, spread, type Cell, type Group, type GroupMember } from './group.ts'
+import { groupKey, isGrouped, spread, type Cell, type Group, type GroupMember } from './group.ts'
 import { hashText, mix32 } from './hash.ts'
 import type { PlacementApp, PlacementNode } from './input.ts'
 import { probesOf, type Probes, type Ranked, type Ring } from './ring.ts'
@@ -20,14 +20,20 @@ export interface Edge {
   rejected: Rejection | undefined
 }
 
+type Room = Capacity & { readonly slots: number }
+
 /** A node as the matching sees it. */
 export interface NodeState extends GroupMember {
   readonly id: NodeId
   readonly node: PlacementNode
   /** Capacity in whole units: cpus in thousandths. */
-  readonly room: Capacity & { readonly slots: number }
+  readonly room: Room
+  /** What is left of it. */
+  readonly free: { -readonly [Key in keyof Room]: Room[Key] }
   /** Accepted edges, by key. */
   readonly held: Edge[]
+  /** The app of each of `held`: looking through these alone is several times as fast. */
+  readonly heldApps: AppState[]
   /** Rejected edges, by key. */
   readonly rejected: Edge[]
   /** True once it is no longer, or was replaced by a newer state of the same node. */
@@ -50,6 +56,8 @@ export interface AppState {
   readonly valueMax: readonly { readonly field: string; readonly max: number }[]
   /** Apps with equal shapes fit the same nodes. */
   readonly shape: string
+  /** The cell of all its slots, if its group has only one. */
+  cell: Cell<NodeState> | undefined
   /** How many of its slots a node may have in the first tier. */
   firstQuota: number
   /** More slots than half its nodes: worth knowing when each node has its share. */
@@ -65,16 +73,20 @@ export interface AppState {
 }
 
 /** One slot as the matching sees it. */
-export interface Slot {
+export interface Slot extends Probes {
   readonly id: SlotId
+  /** Where it is in its app's list of slots. */
+  readonly index: number
   readonly hash: number
-  readonly probes: Probes
   readonly app: AppState
   /** True once it is no longer, or was started afresh under the same id. */
   gone: boolean
   /** The only node of a `global` app's slot. */
   readonly only: NodeState | undefined
+  /** Its own cell, where the app has no common one. */
   cell: Cell<NodeState> | undefined
+  /** Distance of the node it holds if that is in the first tier, as a signed number; −1 (the largest there is) if not. */
+  reach: number
   held: Edge | undefined
   /** Rejected edges, by key. */
   tried: Edge[]
@@ -94,12 +106,15 @@ const EVEN_FROM = 8
 
 /** Reads a node. */
 export function createNodeState(node: PlacementNode): NodeState {
+  const room = { ...inUnits(node.capacity), slots: node.maxSlots ?? NO_LIMIT }
   return {
     id: node.id,
     node,
     point: hashText(node.id),
-    room: { ...inUnits(node.capacity), slots: node.maxSlots ?? NO_LIMIT },
+    room,
+    free: { ...room },
     held: [],
+    heldApps: [],
     rejected: [],
     gone: false,
   }
@@ -136,6 +151,7 @@ export function createAppState(app: PlacementApp, group: Group<NodeState>): AppS
     nodeMax: Math.min(app.maxPerNode ?? NO_LIMIT, ...perNode),
     valueMax,
     shape: JSON.stringify([key, need, app.fixedPorts]),
+    cell: undefined,
     firstQuota: 1,
     dense: false,
     coupled: valueMax.length > 0 || perNode.length > 0,
@@ -146,43 +162,42 @@ export function createAppState(app: PlacementApp, group: Group<NodeState>): AppS
   }
 }
 
-/** Sets what follows from how many nodes the app's group has, and gives its slots their cells. */
+/** Sets what follows from the nodes that the app's group has. */
 export function fitToGroup(state: AppState): void {
   const { app, group, slots } = state
-  const share = Math.floor(app.instances / Math.max(1, group.ring.members.length))
+  const { length } = group.ring.members
+  const share = Math.floor(app.instances / Math.max(1, length))
   state.firstQuota = share >= EVEN_FROM ? Math.min(share, state.nodeMax) : 1
-  state.dense = app.instances * 2 > group.ring.members.length
-  if (app.mode === 'global') return
-  const cells = spread(
-    app,
-    group,
-    slots.map(({ hash }) => hash),
-  )
-  for (const [index, slot] of slots.entries()) slot.cell = cells[index]
+  state.dense = app.instances * 2 > length
+  state.cell = group.cells.length === 1 && !isGrouped(app) ? group.cells[0] : undefined
+  if (state.cell !== undefined || app.mode === 'global') return
+  const cells = spread(app, group, slots)
+  for (const slot of slots) slot.cell = cells[slot.index]
 }
 
 /** Makes the slots of an app: one per instance, or one per node of its group. */
 export function createSlots(state: AppState): Slot[] {
   const { app, group } = state
-  const places =
-    app.mode === 'global'
-      ? group.ring.members
-      : Array.from({ length: app.instances }, (_, at) => at)
-  return places.map(at => createSlot(state, at))
+  if (app.mode === 'global')
+    return group.ring.members.map((only, at) => createSlot(state, at, only))
+  return Array.from({ length: app.instances }, (_, at) => createSlot(state, at))
 }
 
-/** Makes the slot of an app that has the number `at`, or is that of the node `at`. */
-export function createSlot(app: AppState, at: number | NodeState): Slot {
-  const appHash = app.hash
-  const hash = mix32(appHash ^ mix32(typeof at === 'number' ? at + 1 : at.point))
+/** Makes the slot that is number `index` of its app, or, if the app is `global`, that of the node `only`. */
+export function createSlot(app: AppState, index: number, only?: NodeState): Slot {
+  const hash = mix32(app.hash ^ mix32(only === undefined ? index + 1 : only.point))
+  const { start, stride } = probesOf(hash)
   return {
-    id: slotIdOf(app.app.id, typeof at === 'number' ? at : at.id),
+    id: slotIdOf(app.app.id, only === undefined ? index : only.id),
+    index,
+    start,
+    stride,
     hash,
-    probes: probesOf(hash, appHash),
     app,
-    only: typeof at === 'number' ? undefined : at,
+    only,
     gone: false,
     cell: undefined,
+    reach: -1,
     held: undefined,
     tried: [],
     crowdedAt: 0,
