@@ -21,7 +21,11 @@ const zone = createZone(
   makeView([makeApp('/web', 60), makeApp('/shop/web', 3, ['front']), makeApp('/node', 1)]),
 )
 const names = ['web', '_web._tcp', 'web.shop', '_tcp', '3.web', 'n1.node', 'nope', '_x._web._udp']
-const types = Object.values(TYPE)
+const types = [
+  ...Object.values(TYPE),
+  ...Array<number>(7).fill(TYPE.A),
+  ...Array<number>(7).fill(TYPE.SRV),
+]
 const queries = ['shoal', 'example.com', ...names.map(name => `${name}.shoal`)].flatMap(name =>
   types.map(type => encodeQuery(name, type, pick([0, 512, 1232, 65_535], random)!)),
 )

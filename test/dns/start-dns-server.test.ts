@@ -4,6 +4,7 @@ import { createSocket } from 'node:dgram'
 import { Resolver } from 'node:dns/promises'
 import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
+import { networkInterfaces } from 'node:os'
 import t, { type Test } from 'tap'
 import { encodeQuery, query } from '../../src/dns/query.ts'
 import { RCODE, TYPE } from '../../src/dns/records.ts'
@@ -13,7 +14,7 @@ import {
   type DnsServer,
   type DnsServerOptions,
 } from '../../src/dns/start-dns-server.ts'
-import { decodeMessage, FLAG } from '../../src/dns/wire.ts'
+import { FLAG } from '../../src/dns/wire.ts'
 import { createZone } from '../../src/dns/zone.ts'
 import { makeApp, makeView } from './make-view.ts'
 
@@ -33,6 +34,14 @@ async function connected(t: Test, port: number): Promise<Socket> {
   t.teardown(() => socket.destroy())
   await once(socket, 'connect')
   return socket
+}
+
+/** When the connection is gone, whether it was closed or reset. */
+async function closeOf(socket: Socket): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>()
+  socket.on('error', () => undefined)
+  socket.on('close', () => resolve())
+  await promise
 }
 
 function framed(...messages: Buffer[]): Buffer {
@@ -149,6 +158,19 @@ t.test('several addresses get one port', async t => {
   }
 })
 
+const hasV6 = Object.values(networkInterfaces()).some(all =>
+  all?.some(one => one.address === '::1'),
+)
+
+t.test('IPv6', { skip: hasV6 ? false : 'this machine has no ::1' }, async t => {
+  const server = await start(t, { addresses: ['::1', address] })
+  for (const tcp of [false, true]) {
+    // oxlint-disable-next-line no-await-in-loop
+    const { answers } = await query('web.shoal', TYPE.A, { address: '::1', port: server.port, tcp })
+    t.equal(answers.length, 3)
+  }
+})
+
 t.test('a port that is taken can be told from other trouble, and nothing stays open', async t => {
   const { port } = await start(t)
   const trouble = async (options: Partial<DnsServerOptions>): Promise<unknown> => {
@@ -212,6 +234,34 @@ t.test('TCP: a client that does not read is not answered without end', async t =
   t.equal((await readMessages(socket, asked)).length, asked, 'and goes on when the client reads')
 })
 
+t.test('TCP: a client that asks much and does not read is not read without end', async t => {
+  const server = await start(t)
+  const socket = await connected(t, server.port)
+  const one = framed(encodeQuery('_big._tcp.shoal', TYPE.SRV, 0))
+  socket.pause()
+  // More than all buffers of the system between the two ends.
+  socket.write(Buffer.alloc(one.length * Math.ceil((12 * 1024 * 1024) / one.length), one))
+  const end = performance.now() + 700
+  while (performance.now() < end) {
+    // oxlint-disable-next-line no-await-in-loop
+    await query('web.shoal', TYPE.A, { address, port: server.port, tcp: true })
+  }
+  t.ok(socket.writableLength > 0, 'the client could not get rid of all of it')
+})
+
+t.test('TCP: who keeps asking stays connected', async t => {
+  const idleMs = 400
+  const server = await start(t, { idleMs })
+  const socket = await connected(t, server.port)
+  const end = performance.now() + 1.5 * idleMs
+  while (performance.now() < end) {
+    socket.write(framed(encodeQuery('web.shoal', TYPE.A, 0)))
+    // oxlint-disable-next-line no-await-in-loop
+    t.equal((await readMessages(socket, 1)).length, 1)
+  }
+  t.equal(server.counters().evicted, 0)
+})
+
 t.test('TCP: nonsense closes the connection', async t => {
   const server = await start(t)
   const cases: [what: string, bytes: Buffer][] = [
@@ -223,7 +273,7 @@ t.test('TCP: nonsense closes the connection', async t => {
   for (const [what, bytes] of cases) {
     // oxlint-disable-next-line no-await-in-loop
     const socket = await connected(t, server.port)
-    const closed = once(socket, 'close')
+    const closed = closeOf(socket)
     socket.resume()
     socket.write(bytes)
     // oxlint-disable-next-line no-await-in-loop
@@ -236,8 +286,7 @@ t.test('TCP: nonsense closes the connection', async t => {
 t.test('TCP: who brings no whole query in time is closed, however he trickles', async t => {
   const server = await start(t, { idleMs: 100 })
   const socket = await connected(t, server.port)
-  socket.on('error', () => undefined) // A write may meet the closed end.
-  const closed = once(socket, 'close')
+  const closed = closeOf(socket)
   const trickle = setInterval(() => socket.write(Buffer.of(1)), 20)
   t.teardown(() => clearInterval(trickle))
   socket.resume()
@@ -250,7 +299,7 @@ t.test('TCP: with too many connections, the quietest goes', async t => {
   const [first, second] = [await connected(t, server.port), await connected(t, server.port)]
   first.write(framed(encodeQuery('web.shoal', TYPE.A, 0)))
   await readMessages(first, 1) // Now the second is the quietest.
-  const closed = once(second, 'close')
+  const closed = closeOf(second)
   second.resume()
   const third = await connected(t, server.port)
   await closed
@@ -279,14 +328,8 @@ t.test('UDP: broken packets are dropped or refused, and counted', async t => {
   }
   client.send(encodeQuery('web.shoal', TYPE.A, 0), server.port, address)
   await two
-  t.strictSame(
-    answers.map(
-      bytes =>
-        decodeMessage(Buffer.from(bytes.subarray(0, 4).toString('hex').padEnd(24, '0'), 'hex'))
-          .rcode,
-    ),
-    [RCODE.FORMERR, 0],
-  )
+  const rcodes = answers.map(bytes => bytes[3]! & FLAG.RCODE)
+  t.strictSame(rcodes, [RCODE.FORMERR, RCODE.NOERROR])
   t.match(server.counters(), {
     queries: { udp: 5 },
     dropped: 3,
@@ -305,7 +348,7 @@ t.test('setZone() is seen by the next query', async t => {
 t.test('close() ends connections, and the port is free again', async t => {
   const server = await startDnsServer({ addresses: [address], port: 0, zone })
   const socket = await connected(t, server.port)
-  const closed = once(socket, 'close')
+  const closed = closeOf(socket)
   socket.resume()
   await server.close()
   await closed

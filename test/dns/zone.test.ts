@@ -185,6 +185,20 @@ t.test('conflicts: a number before an app is its slot, not another app', async t
   t.strictSame(zone.conflicts(), [{ name: '0.web', kept: 'slot 0 of /web', lost: ['/web/0'] }])
 })
 
+t.test(
+  'conflicts: a number before an app is a slot even when there is no such slot now',
+  async t => {
+    const zone = createZone(makeView([makeApp('/web', 1), makeApp('/web/7', 1)]))
+    t.equal(
+      ask(zone, '7.web.shoal'),
+      'NXDOMAIN',
+      'what a name means does not change with the scale',
+    )
+    t.strictSame(zone.conflicts(), [{ name: '7.web', kept: 'slot 7 of /web', lost: ['/web/7'] }])
+    t.strictSame(ask(zone, '_7-web._tcp.shoal'), ['SRV 31000 0.7-web.shoal'])
+  },
+)
+
 t.test('conflicts: two nodes of one name', async t => {
   const nodes = [
     { name: 'a.b', address: '10.0.0.2', alive: false },
