@@ -109,14 +109,15 @@ function status(json: boolean): number {
       data: host.dataDir,
     })),
   }))
+  const lines = beds.flatMap(({ id, madeBy, faults, hosts }) => [
+    `Bed ${id}, made by ${madeBy}; faults: ${JSON.stringify(faults)}`,
+    ...hosts.map(
+      ({ number, address, docker, daemon, data }) =>
+        `  host ${number}  ${address}  docker ${docker}  daemon ${daemon}  SHOAL_DATA=${data}`,
+    ),
+  ])
   if (json) print(JSON.stringify(beds, null, 2))
-  else if (beds.length === 0) print('No test bed is up.')
-  for (const { id, madeBy, faults, hosts } of json ? [] : beds) {
-    print(`Bed ${id}, made by ${madeBy}; faults: ${JSON.stringify(faults)}`)
-    for (const { number, address, docker, daemon, data } of hosts) {
-      print(`  host ${number}  ${address}  docker ${docker}  daemon ${daemon}  SHOAL_DATA=${data}`)
-    }
-  }
+  else print(lines.length === 0 ? 'No test bed is up.' : lines.join('\n'))
   return 0
 }
 
@@ -175,7 +176,7 @@ async function change(bed: Testbed, command: string, rest: readonly string[]): P
     case 'daemon start':
       return host(second).startDaemon()
     default:
-      throw new UsageError(`No such command: ${[command, ...rest].join(' ')}\n${USAGE}`)
+      throw new UsageError(`No command "${[command, ...rest].join(' ')}": see --help`)
   }
 }
 
