@@ -20,7 +20,7 @@ export function missingFrom(
   source: unknown,
   path: Path = [],
 ): Record<string, unknown> {
-  if (source === null || covers(derived, source)) return {}
+  if (covers(derived, source)) return {}
   if (!isMap(source) || !isMap(derived)) return { [formatPath(path)]: source }
   const missing: Record<string, unknown> = {}
   for (const [key, value] of Object.entries(source)) {
@@ -31,7 +31,7 @@ export function missingFrom(
 }
 
 function covers(derived: unknown, source: unknown): boolean {
-  if (source === null) return true
+  if (source === null || source === undefined) return true
   if (Array.isArray(source)) {
     return (
       Array.isArray(derived) &&
@@ -42,9 +42,8 @@ function covers(derived: unknown, source: unknown): boolean {
   if (!isMap(source)) return derived === source
   return (
     isMap(derived) &&
-    Object.entries(source).every(
-      ([key, value]) =>
-        value === null || (Object.hasOwn(derived, key) && covers(derived[key], value)),
+    Object.entries(source).every(([key, value]) =>
+      covers(Object.hasOwn(derived, key) ? derived[key] : undefined, value),
     )
   )
 }

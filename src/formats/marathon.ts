@@ -10,7 +10,7 @@ import { readHealthChecks } from './marathon-health.ts'
 import { readPorts } from './marathon-ports.ts'
 import { flawOf, type Path } from './path.ts'
 import { DEPTH_MAX } from './source-node.ts'
-import { toMarathon } from './to-marathon.ts'
+import { printMarathon } from './to-marathon.ts'
 
 export { toMarathon } from './to-marathon.ts'
 
@@ -90,7 +90,9 @@ function carriedOf(
   )
   const source = Object.fromEntries(kept)
   if (dependencies.length > 0) source['dependencies'] = dependencies
-  const fields = missingFrom(toMarathon(bare), source)
+  const first = missingFrom(printMarathon(bare, {}), source)
+  // What is carried may take the place of what would be printed: so look once more.
+  const fields = { ...first, ...missingFrom(printMarathon(bare, first), source) }
   return { ...bare, carried: { format: 'marathon', fields } }
 }
 

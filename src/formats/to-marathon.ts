@@ -10,7 +10,14 @@ import { parsePath, putAt } from './path.ts'
  * told as well as Marathon's words can: `global` mode and aliases have none.
  */
 export function toMarathon(spec: AppSpec): Record<string, unknown> {
-  const carried = spec.carried?.format === 'marathon' ? spec.carried.fields : {}
+  return printMarathon(spec, spec.carried?.format === 'marathon' ? spec.carried.fields : {})
+}
+
+/** {@link toMarathon} with `carried` instead of what the app carries. */
+export function printMarathon(
+  spec: AppSpec,
+  carried: Readonly<Record<string, unknown>>,
+): Record<string, unknown> {
   const app: Record<string, unknown> = {
     id: spec.id,
     ...commandOf(spec),
