@@ -103,7 +103,7 @@ function planSpec(
   // Somebody who changes the number in the file means it. Left alone, it is not theirs:
   // an autoscaler or `shoal scale` may have the say.
   const scales = current !== undefined && current.spec.instances !== spec.instances
-  const dropsScale = scales || current === undefined
+  const keptScales = scales || current === undefined ? 0 : 1
   return {
     facts: [
       revision,
@@ -112,7 +112,7 @@ function planSpec(
     ],
     drops: [
       ...(facts?.pointers ?? []),
-      ...((dropsScale ? facts?.scales : undefined) ?? []),
+      ...(facts?.scales.slice(keptScales) ?? []),
       ...revisionsOf(facts).slice(HISTORY_MAX - 1),
     ],
     revision: { app, revision: revision.id },
