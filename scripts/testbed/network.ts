@@ -37,8 +37,9 @@ export async function createNetwork({ id, hosts }: BedState): Promise<void> {
     await ip(namespace, 'link set eth0 up')
     await ip(namespace, `route add default via ${bed.gateway}`)
   }
-  // The kernel has this setting only once bridges are filtered at all.
-  await runCommand(enter(bed.switch, ['sysctl', '-qw', 'net.bridge.bridge-nf-call-iptables=0']))
+  // Docker turns this on where it finds it, and the kernel has it only where bridges can be filtered.
+  const filter = '/proc/sys/net/bridge/bridge-nf-call-iptables'
+  await mustRun(enter(bed.switch, ['sh', '-c', `test ! -e ${filter} || echo 0 > ${filter}`]))
 }
 
 /** Removes what {@link createNetwork} made, as far as it got. */

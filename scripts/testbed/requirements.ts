@@ -4,7 +4,7 @@ import { canMakeHelloImage } from './hello-image.ts'
 import { TOOL_PATH } from './run-command.ts'
 
 /** The Debian package of each tool that a bed needs. */
-const NETWORK_TOOLS = { ip: 'iproute2', nft: 'nftables', nsenter: 'util-linux', sysctl: 'procps' }
+const NETWORK_TOOLS = { ip: 'iproute2', nft: 'nftables', nsenter: 'util-linux' }
 const DOCKER_TOOLS = { dockerd: 'docker.io', unshare: 'util-linux' }
 
 /**
