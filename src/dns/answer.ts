@@ -10,6 +10,7 @@
  * @module
  */
 
+import { strict as assert } from 'node:assert'
 import { encodeAnswer, type EncodedAnswer, type EncodedRecords } from './encode-answer.ts'
 import {
   CLASS_IN,
@@ -20,7 +21,7 @@ import {
   type SoaRecord,
 } from './records.ts'
 import { encodeRecord, HEADER_BYTES, pointersTo } from './wire.ts'
-import type { Finding, Zone } from './zone.ts'
+import type { Freshness, Zone } from './zone.ts'
 
 /** What carries a query: it decides how long an answer may be. */
 export type DnsTransport = 'udp' | 'tcp'
@@ -63,12 +64,17 @@ export const TCP_ANSWER_BYTES_MAX = 65_535
 /** Longest answer to a client without EDNS over UDP, in bytes (RFC 1035, section 4.2.1). */
 const CLASSIC_UDP_BYTES = 512
 const OPT_BYTES = 11
-/** Rough cost of a cached name or answer beside its bytes: objects, map entries, the key. */
-const CACHE_OVERHEAD_BYTES = 400
+/** Measured cost of a cached name, or answer, beside its bytes: objects, map entries, the key. */
+const CACHE_OVERHEAD_BYTES = 600
+/** Of the 65,536 types that a name has not, so many are remembered: the few that clients ask of every name. */
+const TYPES_PER_NAME_MAX = 8
 
+/** A name that was asked for: not what was found, which the encoded answers say in less room. */
 interface CachedName {
   readonly name: string
-  readonly finding: Finding
+  readonly exists: boolean
+  readonly source: Freshness
+  readonly structure: Freshness
   readonly answers: Map<number, EncodedAnswer>
 }
 
@@ -117,7 +123,7 @@ export function createAnswerer(initial: Zone, options: AnswererOptions = {}): An
     const cached = lookUp(query)
     if (cached === undefined) return finish(out, questionEnd, RCODE.REFUSED)
     out[2]! |= 0x04 // AA
-    if (!cached.finding.exists) return negative(out, limit, RCODE.NXDOMAIN)
+    if (!cached.exists) return negative(out, limit, RCODE.NXDOMAIN)
     const encoded = cached.answers.get(type) ?? encode(cached)
     if (encoded.answers.count === 0) return negative(out, limit, RCODE.NOERROR)
     return positive(out, limit, encoded)
@@ -177,7 +183,7 @@ export function createAnswerer(initial: Zone, options: AnswererOptions = {}): An
     // those are in no name of ours. Length bytes are below all letters.
     const key = query.toString('latin1', HEADER_BYTES, nameEnd).toLowerCase()
     const cached = cache.get(key)
-    if (cached !== undefined && !cached.finding.source.stale && !cached.finding.structure.stale) {
+    if (cached !== undefined && !cached.source.stale && !cached.structure.stale) {
       return cached
     }
     const name = nameOf(key)
@@ -186,9 +192,10 @@ export function createAnswerer(initial: Zone, options: AnswererOptions = {}): An
       cache.delete(key)
       return undefined
     }
-    const found = { name, finding, answers: new Map<number, EncodedAnswer>() }
+    const { exists, source, structure } = finding
+    const found = { name, exists, source, structure, answers: new Map<number, EncodedAnswer>() }
     // Names that do not exist are without number, and cheap to look up.
-    if (!finding.exists) cache.delete(key)
+    if (!exists) cache.delete(key)
     else remember(key, found)
     return found
   }
@@ -205,14 +212,15 @@ export function createAnswerer(initial: Zone, options: AnswererOptions = {}): An
     cacheBytes = bytes
   }
 
-  function encode({ name, finding, answers }: CachedName): EncodedAnswer {
+  function encode({ name, answers }: CachedName): EncodedAnswer {
+    const finding = zone.find(name)
+    assert(finding !== undefined, `${name} left the zone within one query`)
     turns = (turns + 1) >>> 0
     const encoded = encodeAnswer(finding, name, type, turns)
-    // There are 65,536 types that a name may be asked for and has not.
-    if (encoded.answers.count === 0) return encoded
-    const { bytes } = encoded.answers
+    if (answers.size >= TYPES_PER_NAME_MAX) return encoded
+    const bytes = encoded.answers.bytes.length + encoded.additionals.bytes.length
     answers.set(type, encoded)
-    makeRoom(CACHE_OVERHEAD_BYTES + 2 * (bytes.length + encoded.additionals.bytes.length))
+    makeRoom(CACHE_OVERHEAD_BYTES + bytes)
     return encoded
   }
 

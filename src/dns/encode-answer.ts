@@ -12,7 +12,7 @@ export interface EncodedRecords {
   readonly count: number
   readonly bytes: Buffer
   /** Where each record begins in `bytes`, and where the last ends. */
-  readonly starts: Uint32Array
+  readonly starts: readonly number[]
 }
 
 /** The answer to one question, for as long as its finding holds. */
@@ -20,7 +20,7 @@ export interface EncodedAnswer {
   readonly answers: EncodedRecords
   readonly additionals: EncodedRecords
   /** For each answer, the first of `additionals` that belongs to it or to one after it. */
-  readonly additionalAt: Uint32Array
+  readonly additionalAt: readonly number[]
   /** Which record begins the next answer. */
   turn: number
 }
@@ -50,11 +50,11 @@ export function encodeAnswer(
   for (const [index, { name: owner }] of glue.entries()) {
     if (!glueIndex.has(owner)) glueIndex.set(owner, index)
   }
-  const additionalAt = new Uint32Array(records.length)
+  const additionalAt: number[] = []
   let next = 0
-  for (const [index, record] of records.entries()) {
+  for (const record of records) {
     if (hasTarget(record)) next = glueIndex.get(record.target) ?? next
-    additionalAt[index] = next
+    additionalAt.push(next)
   }
   return {
     answers: encode(records),
@@ -70,7 +70,7 @@ function hasTarget(record: DnsRecord): record is DnsRecord & { readonly target: 
 
 function encodeRecords(records: readonly Buffer[]): EncodedRecords {
   const twice = records.length > 1 ? [...records, ...records] : records
-  const starts = new Uint32Array(twice.length + 1)
-  for (const [index, { length }] of twice.entries()) starts[index + 1] = starts[index]! + length
+  const starts = [0]
+  for (const { length } of twice) starts.push(starts.at(-1)! + length)
   return { count: records.length, bytes: Buffer.concat(twice), starts }
 }

@@ -240,8 +240,8 @@ t.test('TCP: a client that asks much and does not read is not read without end',
   const one = framed(encodeQuery('_big._tcp.shoal', TYPE.SRV, 0))
   socket.pause()
   // More than all buffers of the system between the two ends.
-  socket.write(Buffer.alloc(one.length * Math.ceil((12 * 1024 * 1024) / one.length), one))
-  const end = performance.now() + 700
+  socket.write(Buffer.alloc(one.length * Math.ceil((10 * 1024 * 1024) / one.length), one))
+  const end = performance.now() + 1_300
   while (performance.now() < end) {
     // oxlint-disable-next-line no-await-in-loop
     await query('web.shoal', TYPE.A, { address, port: server.port, tcp: true })
@@ -254,11 +254,14 @@ t.test('TCP: who keeps asking stays connected', async t => {
   const server = await start(t, { idleMs })
   const socket = await connected(t, server.port)
   const end = performance.now() + 1.5 * idleMs
+  let answered = 0
   while (performance.now() < end) {
     socket.write(framed(encodeQuery('web.shoal', TYPE.A, 0)))
     // oxlint-disable-next-line no-await-in-loop
-    t.equal((await readMessages(socket, 1)).length, 1)
+    answered += (await readMessages(socket, 1)).length
   }
+  t.ok(answered > 0)
+  t.equal(server.counters().queries.tcp, answered)
   t.equal(server.counters().evicted, 0)
 })
 
