@@ -65,18 +65,20 @@ export function createEdgeQueue(compare: (one: Edge, other: Edge) => number): Ed
   }
 }
 
-/** Sorts by packing key and index into one exact integer (sorting plain numbers is ten times as fast), then puts right what has equal distances. */
+/** Sorts by packing distance and index into one exact integer (sorting plain numbers is ten times as fast), then puts right what has equal distances. */
 function sortEdges(edges: readonly Edge[], compare: (one: Edge, other: Edge) => number): Edge[] {
-  const packed: number[] = []
+  const packed = new Float64Array(edges.length)
   const others: Edge[] = []
-  for (const [index, edge] of edges.entries()) {
-    if (edge.key >= 0 && edge.key < 2 ** 32) packed.push(edge.key * SORTED_MAX + index)
-    else others.push(edge)
+  for (let index = 0; index < edges.length; index++) {
+    const { tier, distance } = edges[index]!
+    packed[index] = tier === 0 ? (distance >>> 0) * SORTED_MAX + index : Infinity
+    if (tier !== 0) others.push(edges[index]!)
   }
-  const sorted = Array.from(
-    Float64Array.from(packed).toSorted(),
-    number => edges[number % SORTED_MAX]!,
-  )
+  packed.sort() // oxlint-disable-line unicorn/no-array-sort -- its own copy, and large
+  const sorted: Edge[] = []
+  for (let index = 0; index < edges.length - others.length; index++) {
+    sorted.push(edges[packed[index]! % SORTED_MAX]!)
+  }
   for (let at = 1; at < sorted.length; at++) {
     for (let back = at; back > 0 && compare(sorted[back - 1]!, sorted[back]!) > 0; back--) {
       ;[sorted[back - 1], sorted[back]] = [sorted[back]!, sorted[back - 1]!]

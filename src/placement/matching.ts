@@ -1,6 +1,6 @@
 /**
  * The greedy matching of slots and nodes. Of all pairs (edges) the one with the
- * smallest key is decided first; it is accepted if the node still has room, and
+ * smallest key (tier, then distance) is decided first; it is accepted if the node still has room, and
  * then the slot is done. Both sides prefer by the same key, so this is the one
  * stable matching there is, in whatever order slots and nodes are listed.
  *
@@ -17,16 +17,22 @@
 import { createEdgeQueue, type EdgeQueue } from './edge-queue.ts'
 import { attributeOf } from './constraint.ts'
 import { closest, distanceOf, nearest, type Ring } from './ring.ts'
-import type { AppState, Edge, NodeState, Rejection, Slot } from './state.ts'
-
-const TIER = 2 ** 32
+import {
+  NO_EDGES,
+  type AppState,
+  type Edge,
+  type NodeState,
+  type Rejection,
+  type Slot,
+} from './state.ts'
 
 /** Rejected edges that are remembered, about 100 bytes each. A cluster that has no room for many slots makes more; then every change is computed afresh. */
 const RECORDED_MAX = 2_000_000
 
-/** Orders edges: by key, and where keys are equal by the ids. */
+/** Orders edges: by key, the smaller the earlier, and where keys are equal by the ids. */
 export function compareEdges(one: Edge, other: Edge): number {
-  if (one.key !== other.key) return one.key - other.key
+  if (one.tier !== other.tier) return one.tier - other.tier
+  if (one.distance !== other.distance) return (one.distance >>> 0) - (other.distance >>> 0)
   if (one.slot !== other.slot) return one.slot.id < other.slot.id ? -1 : 1
   if (one.node === other.node) return 0
   return one.node.id < other.node.id ? -1 : 1
@@ -103,7 +109,7 @@ export class Matching {
     for (const edge of slot.tried) remove(edge.node.rejected, edge)
     this.#recorded -= slot.tried.length
     if (slot.held !== undefined) this.#free(slot.held)
-    slot.tried = []
+    slot.tried = NO_EDGES
   }
 
   /** Forgets what a node that is gone rejected. What it holds has to be stopped. */
@@ -123,10 +129,10 @@ export class Matching {
     const own = app.group.cellOf.get(node)
     const cell = app.cell ?? slot.cell
     if (own === undefined || own === cell) {
-      this.#offer({ key: distance, slot, node, rejected: undefined }, held)
+      this.#offer(createEdge(slot, node, 0, distance), held)
     }
     if (own !== undefined && own.wide === cell?.wide) {
-      this.#offer({ key: TIER + distance, slot, node, rejected: undefined }, held)
+      this.#offer(createEdge(slot, node, 1, distance), held)
     }
     return true
   }
@@ -152,7 +158,7 @@ export class Matching {
     const { slot, node } = asked
     if (slot.gone || node.gone) return true
     if (slot.held !== undefined && compareEdges(slot.held, asked) < 0) return true
-    const known = find(node.held, asked) ?? find(node.rejected, asked)
+    const known = this.#replaying ? findEdge(node, asked) : undefined
     const rejected = this.#judge(asked)
     if (known !== undefined && rejected === known.rejected) return true
     if (this.#replaying && slot.app.coupled) return false
@@ -170,10 +176,15 @@ export class Matching {
   }
 
   #judge(edge: Edge): Rejection | undefined {
-    const { slot, node, key } = edge
+    const { slot, node, tier } = edge
     const { app } = slot
-    const quota = Math.min(quotaOf(key), app.nodeMax)
-    const rejected = rejectionBy(node, app, quota, positionOf(node.held, edge))
+    const quota = Math.min(quotaOf(tier), app.nodeMax)
+    const rejected = rejectionBy(
+      node,
+      app,
+      quota,
+      this.#replaying ? positionOf(node.held, edge) : undefined,
+    )
     if (rejected !== undefined || app.valueMax.length === 0) return rejected
     const isTaken = app.valueMax.some(
       ({ field, max }) => (app.perValue.get(valueKey(field, node)) ?? 0) >= max,
@@ -186,20 +197,28 @@ export class Matching {
     const { app } = slot
     if (slot.held !== undefined) this.#free(slot.held)
     if (wasRejected) remove(node.rejected, edge)
-    for (const other of slot.tried) {
-      if (other !== edge && compareEdges(other, edge) > 0) remove(other.node.rejected, other)
-    }
-    slot.tried = slot.tried.filter(other => compareEdges(other, edge) < 0)
+    if (slot.tried.length > 0 && this.#replaying) this.#forget(slot, edge)
     slot.held = edge
-    slot.reach = edge.key >= 0 && edge.key < TIER ? edge.key | 0 : -1
+    slot.reach = edge.tier === 0 ? edge.distance : -1
     hold(node, edge)
-    this.changed.add(slot)
-    for (const { field } of app.valueMax) {
-      const key = valueKey(field, node)
-      app.perValue.set(key, (app.perValue.get(key) ?? 0) + 1)
+    if (app.valueMax.length > 0) countValues(app, node)
+    if (!this.#replaying) {
+      if (app.dense) this.#close(edge)
+      return
     }
-    if (app.dense) this.#close(edge)
+    this.changed.add(slot)
     this.#askAgain(node.held, edge)
+  }
+
+  /** Takes back the edges of a slot that come after `edge`, and `edge` itself, from what was rejected. */
+  #forget(slot: Slot, edge: Edge): void {
+    const kept: Edge[] = []
+    for (const other of slot.tried) {
+      if (compareEdges(other, edge) < 0) kept.push(other)
+      else if (other !== edge) remove(other.node.rejected, other)
+    }
+    this.#recorded -= slot.tried.length - kept.length
+    slot.tried = kept
   }
 
   #reject(edge: Edge, wasHeld: boolean): boolean {
@@ -208,8 +227,8 @@ export class Matching {
     if (wasHeld) this.#free(edge)
     this.#record(edge)
     if (edge.rejected === 'sibling') {
-      slot.crowdedAt = Math.max(slot.crowdedAt, quotaOf(edge.key))
-    } else if (edge.rejected === 'room' && app.dense) {
+      slot.crowdedAt = Math.max(slot.crowdedAt, quotaOf(edge.tier))
+    } else if (edge.rejected === 'room' && app.dense && !this.#replaying) {
       app.full.add(node)
       this.#close(edge)
     }
@@ -217,7 +236,7 @@ export class Matching {
     const next = this.#next(slot, edge)
     if (next !== undefined) {
       this.#queue.push(next)
-      return !this.#replaying || quotaOf(next.key) === 1
+      return !this.#replaying || quotaOf(next.tier) === 1
     }
     if (slot.only !== undefined) return true
     if (isHopeless(slot)) this.#hopeless.add(app.shape)
@@ -232,14 +251,15 @@ export class Matching {
       return
     }
     this.#recorded++
-    edge.slot.tried.push(edge)
+    const { slot } = edge
+    if (slot.tried.length === 0) slot.tried = [edge]
+    else slot.tried.push(edge)
     insert(edge.node.rejected, edge)
   }
 
   /** Notes when a node has its share of an app. */
-  #close({ slot: { app }, node, key }: Edge): void {
-    if (this.#replaying) return
-    const quota = quotaOf(key)
+  #close({ slot: { app }, node, tier }: Edge): void {
+    const quota = quotaOf(tier)
     if (app.closedQuota !== quota) {
       app.closedQuota = quota
       app.closed.clear()
@@ -268,7 +288,7 @@ export class Matching {
     const { app, only } = slot
     if (only !== undefined) {
       const asks = last === undefined && suits(slot, only)
-      return asks ? { key: slot.hash - TIER, slot, node: only, rejected: undefined } : undefined
+      return asks ? createEdge(slot, only, -1, slot.hash) : undefined
     }
     const cell = app.cell ?? slot.cell
     if (cell === undefined) return undefined
@@ -277,9 +297,9 @@ export class Matching {
       return undefined
     }
     const { ring: near, wide } = cell
-    let tier = last === undefined ? 2 * (app.firstQuota - 1) : Math.floor(last.key / TIER)
+    let tier = last === undefined ? 2 * (app.firstQuota - 1) : last.tier
     for (let after = last; ; tier++, after = undefined) {
-      const quota = quotaOf(tier * TIER)
+      const quota = quotaOf(tier)
       if (quota > app.nodeMax || quota > app.app.instances) return undefined
       if (quota > app.firstQuota && slot.crowdedAt < quota - 1) return undefined
       if (
@@ -294,7 +314,7 @@ export class Matching {
       if (tier % 2 === 1 && near === wide) continue
       if (quota > 1) app.coupled = true
       const ring = tier % 2 === 0 ? near : wide
-      const found = nextIn(slot, ring, after, tier * TIER)
+      const found = nextIn(slot, ring, after, tier)
       if (found !== undefined) return found
     }
   }
@@ -304,18 +324,12 @@ function nextIn(
   slot: Slot,
   ring: Ring<NodeState>,
   after: Edge | undefined,
-  base: number,
+  tier: number,
 ): Edge | undefined {
-  const edgeOf = (member: NodeState, distance: number): Edge => ({
-    key: base + distance,
-    slot,
-    node: member,
-    rejected: undefined,
-  })
   const size = ring.members.length
   if (after === undefined && size > 0) {
     const member = closest(ring, slot)
-    if (suits(slot, member)) return edgeOf(member, distanceOf(slot, member.point))
+    if (suits(slot, member)) return createEdge(slot, member, tier, distanceOf(slot, member.point))
   }
   if (slot.rankedRing !== ring) {
     slot.rankedRing = ring
@@ -323,7 +337,7 @@ function nextIn(
   }
   for (;;) {
     for (const { member, distance } of slot.ranked) {
-      const edge = edgeOf(member, distance)
+      const edge = createEdge(slot, member, tier, distance)
       if (after !== undefined && compareEdges(edge, after) <= 0) continue
       if (suits(slot, member)) return edge
     }
@@ -332,8 +346,13 @@ function nextIn(
   }
 }
 
-function quotaOf(key: number): number {
-  return Math.floor(Math.max(0, key) / (2 * TIER)) + 1
+function createEdge(slot: Slot, node: NodeState, tier: number, distance: number): Edge {
+  return { tier, distance: distance | 0, slot, node, rejected: undefined }
+}
+
+/** How many slots of an app a node may have in a tier. */
+function quotaOf(tier: number): number {
+  return (Math.max(0, tier) >> 1) + 1
 }
 
 function valueKey(field: string, { node }: NodeState): string {
@@ -347,6 +366,10 @@ function isHopeless({ app, cell, onlyRoom, id }: Slot): boolean {
   return !ring.members.some(({ node }) => node.refusals.some(({ slot }) => slot === id))
 }
 
+function findEdge({ held, rejected }: NodeState, edge: Edge): Edge | undefined {
+  return find(held, edge) ?? find(rejected, edge)
+}
+
 function find(edges: readonly Edge[], edge: Edge): Edge | undefined {
   const known = edges[positionOf(edges, edge)]
   return known !== undefined && compareEdges(known, edge) === 0 ? known : undefined
@@ -358,11 +381,24 @@ function insert(edges: Edge[], edge: Edge): void {
   else edges.splice(at, 0, edge)
 }
 
+function countValues(app: AppState, node: NodeState): void {
+  for (const { field } of app.valueMax) {
+    const key = valueKey(field, node)
+    app.perValue.set(key, (app.perValue.get(key) ?? 0) + 1)
+  }
+}
+
 function hold(node: NodeState, edge: Edge): void {
   const { app } = edge.slot
-  const at = positionOf(node.held, edge)
-  node.held.splice(at, 0, edge)
-  node.heldApps.splice(at, 0, app)
+  const { held, heldApps } = node
+  const at = positionOf(held, edge)
+  if (at === held.length) {
+    held.push(edge)
+    heldApps.push(app)
+  } else {
+    held.splice(at, 0, edge)
+    heldApps.splice(at, 0, app)
+  }
   count(node, app, -1)
 }
 

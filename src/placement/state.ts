@@ -12,8 +12,10 @@ export type Rejection = 'room' | 'sibling' | 'value'
 
 /** A slot that asked a node, and what became of it. */
 export interface Edge {
-  /** Tier × 2³² + distance: the smaller, the earlier it is decided. */
-  readonly key: number
+  /** The smaller, the earlier it is decided. */
+  readonly tier: number
+  /** Settles it within a tier. Compared as unsigned, kept as signed, which V8 stores without a box. */
+  readonly distance: number
   readonly slot: Slot
   readonly node: NodeState
   /** Nothing: accepted. */
@@ -104,6 +106,10 @@ const NO_LIMIT = 2 ** 31
 /** An app with so many slots for each of its nodes starts with the whole share at once, to save going up one by one. */
 const EVEN_FROM = 8
 
+/** What slots without rejected edges share; never written to. */
+export const NO_EDGES: Edge[] = []
+const NO_RANKED: readonly Ranked<NodeState>[] = []
+
 /** Reads a node. */
 export function createNodeState(node: PlacementNode): NodeState {
   const room = { ...inUnits(node.capacity), slots: node.maxSlots ?? NO_LIMIT }
@@ -180,12 +186,14 @@ export function createSlots(state: AppState): Slot[] {
   const { app, group } = state
   if (app.mode === 'global')
     return group.ring.members.map((only, at) => createSlot(state, at, only))
-  return Array.from({ length: app.instances }, (_, at) => createSlot(state, at))
+  const slots: Slot[] = []
+  for (let index = 0; index < app.instances; index++) slots.push(createSlot(state, index))
+  return slots
 }
 
 /** Makes the slot that is number `index` of its app, or, if the app is `global`, that of the node `only`. */
 export function createSlot(app: AppState, index: number, only?: NodeState): Slot {
-  const hash = mix32(app.hash ^ mix32(only === undefined ? index + 1 : only.point))
+  const hash = mix32(app.hash ^ mix32(only === undefined ? index + 1 : only.point)) | 0
   const { start, stride } = probesOf(hash)
   return {
     id: slotIdOf(app.app.id, only === undefined ? index : only.id),
@@ -199,10 +207,10 @@ export function createSlot(app: AppState, index: number, only?: NodeState): Slot
     cell: undefined,
     reach: -1,
     held: undefined,
-    tried: [],
+    tried: NO_EDGES,
     crowdedAt: 0,
     onlyRoom: true,
-    ranked: [],
+    ranked: NO_RANKED,
     rankedRing: undefined,
   }
 }
