@@ -1,15 +1,17 @@
+import { printManifest } from '../formats/native.ts'
 import { readManifests } from '../formats/read-manifest.ts'
-import { createToken, TOKEN_ADDRESSES_MAX } from '../gossip/token.ts'
+import { createToken, parseToken, TOKEN_ADDRESSES_MAX } from '../gossip/token.ts'
 import type { Transport } from '../gossip/transport.ts'
 import { runtimeOf } from '../model/app.ts'
 import { slotIdOf, type NodeId, type TaskId } from '../model/ids.ts'
 import { explain } from '../placement/explain.ts'
 import type { LogChunk, LogOptions } from '../runtime/runtime.ts'
-import type { NodeKey } from '../util/keys.ts'
+import { createVerify, type NodeKey } from '../util/keys.ts'
 import { encodeLogsRequest, readLogPiece } from './call-services.ts'
 import type { EventLog } from './event-log.ts'
 import type { NodeEvent } from './machine/events.ts'
 import type { NodeMachine } from './machine/node-machine.ts'
+import { dnsNames, resolve } from './resolve.ts'
 import type { Requests } from './requests.ts'
 import type { NodeService, NodeView, TaskView } from './service.ts'
 import type { TaskRunner } from './task-runner.ts'
@@ -124,6 +126,13 @@ export function createService(options: CreateServiceOptions): NodeService {
         expiresAtMs: Date.now() + ttlMs,
         key,
       }),
+    names: spec => dnsNames(spec, dns.domain),
+    resolve: async (asked, type) => await resolve({ ...dns, port: ports.dns }, asked, type),
+    printManifest,
+    parseToken: text => {
+      const parsed = parseToken(text, { nowMs: Date.now(), verify: createVerify() })
+      return parsed.ok ? { ok: true, cluster: parsed.token.cluster } : parsed
+    },
     leave: async () => await requests.make(request => push({ kind: 'leave-asked', request })),
   }
 }

@@ -1,5 +1,6 @@
 import type { AppHistory } from '../crdt/desired-doc.ts'
 import type { ManifestResult } from '../formats/read-manifest.ts'
+import type { AppSpec } from '../model/app.ts'
 import type { Conflict, Desired, Edit } from '../model/desired.ts'
 import type { AppId, NodeId, SlotId, TaskId } from '../model/ids.ts'
 import type { NodeRecord } from '../model/node-record.ts'
@@ -7,6 +8,7 @@ import type { Task } from '../model/task.ts'
 import type { Explanation } from '../placement/explain.ts'
 import type { LogChunk } from '../runtime/runtime.ts'
 import type { ClusterEvent, EditResult, KnownVerdict } from './machine/events.ts'
+import type { Resolved } from './resolve.ts'
 import type { Wait } from '../reconcile/plan.ts'
 
 /** A node of the cluster, as this node knows it. */
@@ -58,8 +60,20 @@ export interface NodeService {
     options: { readonly follow: boolean; readonly tail?: number; readonly signal: AbortSignal },
   ): AsyncIterable<LogChunk>
   createToken(ttlMs: number): string
+  /** Reads a join token: the cluster it is for, or what is wrong with it. */
+  parseToken(
+    text: string,
+  ):
+    | { readonly ok: true; readonly cluster: string }
+    | { readonly ok: false; readonly reason: string }
   /** Hands the tasks over, leaves the cluster for good, and forgets it. */
   leave(): Promise<EditResult>
+  /** The names that DNS answers for an app. */
+  names(spec: AppSpec): string[]
+  /** Asks this node's DNS server over the network, as any client would. Throws when it cannot be asked. */
+  resolve(name: string, type?: string): Promise<Resolved>
+  /** An app in Shoal's own file format. */
+  printManifest(spec: AppSpec): string
   /** Figures for `/metrics`. */
   metrics(): Promise<string>
 }

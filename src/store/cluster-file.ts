@@ -15,7 +15,8 @@ const schema = z.strictObject({
 /** What makes this node a member of its cluster. Secret. */
 export type ClusterFile = Readonly<z.output<typeof schema>>
 
-const CLUSTER_FILE = 'cluster.json'
+/** The name of the file in the data folder. */
+export const CLUSTER_FILE = 'cluster.json'
 
 /**
  * Reads which cluster this node belongs to; nothing when it belongs to none yet.

@@ -1,0 +1,41 @@
+import type { FastifyReply } from 'fastify'
+import { APP_ID_RULE, parseAppId, type AppId } from '../model/ids.ts'
+import type { NodeService } from '../node/service.ts'
+import { nearest } from './nearest.ts'
+import type { ErrorAnswer } from './shapes.ts'
+
+/** An answer that is no success: an HTTP status, and one line that says what to do. */
+export class ApiError extends Error {
+  override readonly name = 'ApiError'
+  readonly status: number
+
+  constructor(status: number, message: string) {
+    super(message)
+    this.status = status
+  }
+}
+
+/** Sends an error as every route does. */
+export async function sendError(
+  reply: FastifyReply,
+  status: number,
+  message: string,
+): Promise<void> {
+  const body: ErrorAnswer = { message }
+  await reply.code(status).send(body)
+}
+
+/**
+ * Reads the id of an app that exists.
+ *
+ * @throws {ApiError} 400 when it can be no id, 404 with the nearest one when there is no such app.
+ */
+export function existingApp(service: NodeService, typed: string): AppId {
+  const id = parseAppId(typed)
+  if (id === undefined) throw new ApiError(400, `an app's id is ${APP_ID_RULE}, got ${typed}`)
+  const { apps } = service.desired()
+  if (apps.has(id)) return id
+  const near = nearest(id, apps.keys())
+  const hint = near === undefined ? 'see `shoal ls`' : `did you mean ${near}?`
+  throw new ApiError(404, `there is no app ${id}: ${hint}`)
+}

@@ -1,0 +1,206 @@
+/**
+ * What the API answers with, as JSON. The command line and whoever else talks to a
+ * node reads these; they grow, and never change their meaning.
+ *
+ * @module
+ */
+
+import type { AppSpec } from '../model/app.ts'
+import type { AppId, NodeId, RevisionId, SlotId, TaskId } from '../model/ids.ts'
+import type { Capacity } from '../model/node-record.ts'
+import type { Problem } from '../model/problem.ts'
+import type { Health, TaskPort, TaskState } from '../model/task.ts'
+import type { VerdictKind } from '../model/verdict.ts'
+
+/** `GET /v1/status`: what this node sees of the cluster. */
+export interface StatusAnswer {
+  readonly cluster: string
+  readonly node: NodeId
+  readonly name: string
+  readonly version: string
+  readonly uptimeMs: number
+  readonly dataDir: string
+  readonly nodes: {
+    readonly admitted: number
+    /** Alive, this node included. */
+    readonly alive: number
+    readonly suspect: number
+    /** Dead, left, or never heard of. */
+    readonly missing: number
+    /** The names of those that are not alive, and since when. */
+    readonly notAlive: readonly {
+      readonly name: string
+      readonly verdict: VerdictKind | 'unseen'
+      readonly sinceMs: number | undefined
+    }[]
+  }
+  readonly apps: number
+  readonly slots: { readonly wanted: number; readonly running: number; readonly pending: number }
+  readonly conflicts: readonly {
+    readonly app: AppId
+    readonly kept: RevisionId
+    readonly lost: RevisionId
+    readonly lostAuthor: string
+  }[]
+  readonly dns: { readonly address: string; readonly port: number; readonly domain: string }
+}
+
+/** One line of `GET /v1/apps`. */
+export interface AppLine {
+  readonly id: AppId
+  readonly work: string
+  readonly mode: 'replicated' | 'global'
+  readonly wanted: number
+  /** Slots with a running task. */
+  readonly running: number
+  /** Slots that clients are sent to. */
+  readonly serving: number
+  readonly revision: RevisionId
+  /** Slots that run the wanted revision. */
+  readonly updated: number
+}
+
+/** One line of `GET /v1/tasks`: a task, or a slot that has none. */
+export interface TaskLine {
+  readonly slot: SlotId
+  readonly app: AppId
+  /** Absent for a slot that has no task. */
+  readonly task?: TaskId
+  readonly node: string
+  readonly nodeVerdict?: VerdictKind | 'unseen'
+  readonly address?: string
+  readonly state: TaskState
+  readonly health: Health
+  readonly revision?: RevisionId
+  readonly ports: readonly TaskPort[]
+  readonly sinceMs?: number
+  readonly message: string
+  readonly exitCode?: number
+}
+
+/** One line of `GET /v1/nodes`. */
+export interface NodeLine {
+  readonly node: NodeId
+  readonly name: string
+  readonly isSelf: boolean
+  readonly verdict: VerdictKind | 'unseen'
+  readonly sinceMs?: number
+  readonly address?: string
+  readonly labels: Readonly<Record<string, string>>
+  readonly docker: boolean
+  readonly capacity?: Capacity
+  /** What the tasks there declare, in the same units. */
+  readonly used: Capacity
+  readonly tasks: number
+  readonly version?: string
+  readonly leaving: boolean
+}
+
+/** `GET /v1/apps/ID`. */
+export interface AppAnswer {
+  readonly id: AppId
+  readonly revision: RevisionId
+  readonly instances: number
+  readonly spec: AppSpec
+  readonly names: readonly string[]
+  readonly tasks: readonly TaskLine[]
+  readonly history: readonly RevisionLine[]
+}
+
+/** A revision in an app's history. */
+export interface RevisionLine {
+  readonly revision: RevisionId
+  readonly generation: number
+  readonly author: string
+  readonly timeMs: number
+  readonly message: string
+  /** True for one that lost against another made at the same time. */
+  readonly lost: boolean
+}
+
+/** `POST /v1/apply`: what to apply. */
+export interface ApplyRequest {
+  readonly files: readonly { readonly name: string; readonly text: string }[]
+  readonly dryRun?: boolean
+  readonly message?: string
+}
+
+/** `POST /v1/apply`: what came of it. Nothing is applied when a problem is an error. */
+export interface ApplyAnswer {
+  readonly apps: readonly {
+    readonly id: AppId
+    readonly change: 'created' | 'updated' | 'unchanged'
+    readonly revision?: RevisionId
+    /** The app that results, in Shoal's own format (dry runs only). */
+    readonly manifest?: string
+  }[]
+  readonly problems: readonly Problem[]
+  readonly stored?: Stored
+}
+
+/** Where an edit is safe. */
+export interface Stored {
+  readonly on: readonly string[]
+  /** True when no other node confirmed it in time: it is only on this node. */
+  readonly onlyHere: boolean
+}
+
+/** `POST /v1/scale`, `DELETE /v1/apps/ID`. */
+export interface EditAnswer {
+  readonly changed: boolean
+  readonly stored: Stored
+}
+
+/** `GET /v1/why`: each slot of an app, and why it is where it is. */
+export interface WhyAnswer {
+  readonly app: AppId
+  readonly slots: readonly {
+    readonly slot: SlotId
+    readonly state: TaskState
+    readonly node: string | undefined
+    /** One line that says it all. */
+    readonly summary: string
+    readonly nodes: readonly {
+      readonly name: string
+      readonly rank: number
+      readonly verdict: 'chosen' | 'eligible' | 'refused'
+      readonly reason: string
+    }[]
+  }[]
+}
+
+/** `GET /v1/resolve`. */
+export interface ResolveAnswer {
+  readonly name: string
+  readonly type: string
+  readonly status: string
+  readonly server: string
+  readonly records: readonly {
+    readonly section: 'answer' | 'authority' | 'additional'
+    readonly name: string
+    readonly ttl: number
+    readonly type: string
+    readonly data: string
+  }[]
+}
+
+/** A line of `GET /v1/logs`. */
+export interface LogLine {
+  readonly task: TaskId
+  readonly stream: 'stdout' | 'stderr'
+  readonly text: string
+}
+
+/** A line of `GET /v1/events`. */
+export interface EventLine {
+  readonly timeMs: number
+  readonly kind: string
+  readonly subject: string
+  readonly text: string
+}
+
+/** Every answer that is no success. */
+export interface ErrorAnswer {
+  /** One line that says what to do. */
+  readonly message: string
+}

@@ -1,0 +1,137 @@
+import type { Logger } from 'pino'
+import { forgetCluster, putClusterAside, putClusterBack } from '../node/forget-cluster.ts'
+import { nodeOptions, type NodeChoices, type NodeOptions } from '../node/options.ts'
+import { startNode, type Node } from '../node/start-node.ts'
+import { ApiError } from './errors.ts'
+import type { Daemon } from './routes.ts'
+import { startApi, type Api } from './start-api.ts'
+
+/** A daemon: a node with its API. */
+export interface RunningDaemon {
+  readonly options: NodeOptions
+  readonly cluster: string
+  readonly name: string
+  readonly ports: {
+    readonly api: number
+    readonly gossip: number
+    readonly probe: number
+    readonly dns: number
+  }
+  /** Resolves when the daemon has ended by itself: it left its cluster, or was told to stop. */
+  readonly ended: Promise<void>
+  /** Says good-bye to the others and stops. Every task runs on. */
+  close(): Promise<void>
+}
+
+interface Open {
+  readonly node: Node
+  readonly api: Api
+}
+
+/**
+ * Starts a daemon: `shoal up`.
+ *
+ * @throws {Error} With one line that says what to do.
+ */
+export async function startDaemon(choices: NodeChoices, log: Logger): Promise<RunningDaemon> {
+  const options = nodeOptions(choices)
+  const { promise: ended, resolve: end } = Promise.withResolvers<void>()
+  let hasLeft = false
+  let closing: Promise<void> | undefined
+
+  const daemon: Daemon = {
+    leave: async () => {
+      await leave(current.node)
+      hasLeft = true
+    },
+    join: async token => {
+      const cluster = checkJoin(current.node, token)
+      // After the answer is out: the API goes down with the old cluster.
+      setImmediate(() => void rejoin(token))
+      return { cluster }
+    },
+    stop: () => void close(),
+  }
+  let current = await open(options)
+
+  async function open(opened: NodeOptions): Promise<Open> {
+    const node = await startNode(opened, log)
+    try {
+      return {
+        node,
+        api: await startApi({ service: node.service, daemon, port: opened.apiPort, log }),
+      }
+    } catch (error) {
+      await node.close()
+      throw error
+    }
+  }
+
+  async function rejoin(token: string): Promise<void> {
+    try {
+      await current.api.close()
+      await current.node.close()
+      await putClusterAside(options.dataDir)
+      try {
+        current = await open({ ...options, join: token })
+      } catch (error) {
+        log.error({ err: error }, 'joining failed: this node goes back to the cluster that it had')
+        await putClusterBack(options.dataDir)
+        current = await open({ ...options, join: undefined })
+      }
+    } catch (error) {
+      log.fatal({ err: error }, 'the daemon cannot go on')
+      end()
+    }
+  }
+
+  async function close(): Promise<void> {
+    closing ??= (async () => {
+      await current.api.close()
+      await current.node.close()
+      if (hasLeft) await forgetCluster(options.dataDir)
+      end()
+    })()
+    await closing
+  }
+
+  const { service } = current.node
+  return {
+    options,
+    cluster: service.cluster,
+    name: service.name,
+    ports: { api: current.api.port, ...service.ports },
+    ended,
+    close,
+  }
+}
+
+/** Hands the tasks over, and takes this node off the list of the admitted. */
+async function leave({ service }: Node): Promise<void> {
+  const left = await service.leave()
+  if (!left.ok) throw new ApiError(409, left.reason)
+  if (service.nodes().length < 2) return
+  const expelled = await service.edit({ kind: 'expel', node: service.self })
+  if (!expelled.ok) throw new ApiError(409, expelled.reason)
+  if (expelled.onlyHere) {
+    throw new ApiError(
+      503,
+      'no other node confirmed that this one leaves: its tasks are stopped; try again when another node is in reach',
+    )
+  }
+}
+
+/** Only a node that would lose nothing may change its cluster. Gives the id of the new one. */
+function checkJoin({ service }: Node, token: string): string {
+  const others = service.nodes().length - 1
+  const apps = service.desired().apps.size
+  if (others > 0 || apps > 0) {
+    throw new ApiError(
+      409,
+      `this node is in a cluster with ${others} other nodes and ${apps} apps already: run \`shoal leave\` first`,
+    )
+  }
+  const parsed = service.parseToken(token)
+  if (!parsed.ok) throw new ApiError(400, parsed.reason)
+  return parsed.cluster
+}

@@ -1,0 +1,319 @@
+import { isFinal, isServing } from '../model/task.ts'
+import type { AppId, SlotId } from '../model/ids.ts'
+import type { Capacity } from '../model/node-record.ts'
+import type { AppSpec } from '../model/app.ts'
+import type { NodeService, NodeView, TaskView } from '../node/service.ts'
+import type {
+  AppAnswer,
+  AppLine,
+  NodeLine,
+  RevisionLine,
+  StatusAnswer,
+  TaskLine,
+  WhyAnswer,
+} from './shapes.ts'
+
+/** What this node sees of the cluster. */
+export function statusOf(service: NodeService, nowMs: number): StatusAnswer {
+  const nodes = service.nodes()
+  const notAlive = nodes
+    .filter(node => verdictOf(node) !== 'alive')
+    .map(node => ({
+      name: node.name,
+      verdict: verdictOf(node),
+      sinceMs: node.verdict?.sinceMs,
+    }))
+  const lines = appLines(service)
+  const wanted = sum(lines.map(line => line.wanted))
+  const running = sum(lines.map(line => line.running))
+  const suspect = notAlive.filter(({ verdict }) => verdict === 'suspect').length
+  return {
+    cluster: service.cluster,
+    node: service.self,
+    name: service.name,
+    version: service.version,
+    uptimeMs: Math.round(nowMs - service.startedAtMs),
+    dataDir: service.dataDir,
+    nodes: {
+      admitted: nodes.length,
+      alive: nodes.length - notAlive.length,
+      suspect,
+      missing: notAlive.length - suspect,
+      notAlive,
+    },
+    apps: lines.length,
+    slots: { wanted, running, pending: Math.max(0, wanted - running) },
+    conflicts: service.conflicts().map(({ app, kept, lost, lostAuthor }) => ({
+      app,
+      kept,
+      lost,
+      lostAuthor: nodes.find(({ node }) => node === lostAuthor)?.name ?? lostAuthor,
+    })),
+    dns: { ...service.dns, port: service.ports.dns },
+  }
+}
+
+/** The apps, in the order of their ids. */
+export function appLines(service: NodeService): AppLine[] {
+  const bySlot = tasksBySlot(service)
+  return Array.from(service.desired().apps.values(), ({ id, spec, revision }): AppLine => {
+    const slots = service.slots(id).map(({ slot }) => liveTasks(bySlot.get(slot)))
+    const count = (has: (view: TaskView) => boolean): number =>
+      slots.filter(tasks => tasks.some(has)).length
+    return {
+      id,
+      work:
+        spec.image ??
+        (typeof spec.command === 'string' ? spec.command : (spec.command ?? []).join(' ')),
+      mode: spec.mode,
+      wanted: slots.length,
+      running: count(({ task }) => task.state === 'running'),
+      serving: count(({ task }) => isServing(task)),
+      revision,
+      updated: count(({ task }) => task.state === 'running' && task.revision === revision),
+    }
+  })
+}
+
+/** Every slot of one app or of all, with its tasks; a slot without one is pending. */
+export function taskLines(service: NodeService, app?: AppId): TaskLine[] {
+  const bySlot = tasksBySlot(service)
+  const nodes = new Map(service.nodes().map(node => [node.node, node]))
+  const waits = new Map(service.waits().map(({ slot, reason }) => [slot, reason]))
+  const apps = app === undefined ? [...service.desired().apps.keys()] : [app]
+  const lines: TaskLine[] = []
+  const seen = new Set<SlotId>()
+  for (const id of apps) {
+    for (const { slot, node } of service.slots(id)) {
+      seen.add(slot)
+      const owner = node === undefined ? undefined : nodes.get(node)
+      const tasks = shownTasks(bySlot.get(slot))
+      lines.push(...tasks.map(view => taskLine(view)))
+      if (tasks.some(({ task }) => !isFinal(task.state))) continue
+      const reason = waits.get(slot) ?? summarise(service, slot)
+      lines.push({
+        slot,
+        app: id,
+        node: owner?.name ?? '',
+        state: 'pending',
+        health: 'none',
+        ports: [],
+        message: reason,
+      })
+    }
+  }
+  for (const view of service.tasks()) {
+    const isAsked = app === undefined || view.task.app === app
+    if (isAsked && !seen.has(view.task.slot) && !isFinal(view.task.state))
+      lines.push(taskLine(view))
+  }
+  return lines
+}
+
+/** The admitted nodes, in the order of their names. */
+export function nodeLines(service: NodeService): NodeLine[] {
+  return service
+    .nodes()
+    .map((view): NodeLine => {
+      const { node, name, isSelf, record, verdict } = view
+      const tasks = (record?.tasks ?? []).filter(({ state }) => !isFinal(state))
+      const { apps } = service.desired()
+      const specs = tasks.flatMap(({ app }) => {
+        const spec = apps.get(app)?.spec
+        return spec === undefined ? [] : [spec]
+      })
+      return {
+        node,
+        name,
+        isSelf,
+        verdict: verdictOf(view),
+        labels: record?.labels ?? {},
+        docker: record?.runtimes.docker ?? false,
+        used: usedBy(specs),
+        tasks: tasks.length,
+        leaving: record?.leaving ?? false,
+        ...(verdict && { sinceMs: verdict.sinceMs }),
+        ...(record && {
+          address: record.address,
+          capacity: record.capacity,
+          version: record.version,
+        }),
+      }
+    })
+    .toSorted((one, other) => (one.name < other.name ? -1 : 1))
+}
+
+/** All about one app; nothing when there is no such app. */
+export function appAnswer(service: NodeService, id: AppId): AppAnswer | undefined {
+  const app = service.desired().apps.get(id)
+  if (app === undefined) return undefined
+  return {
+    id,
+    revision: app.revision,
+    instances: app.instances,
+    spec: app.spec,
+    names: service.names(app.spec),
+    tasks: taskLines(service, id),
+    history: historyLines(service, id),
+  }
+}
+
+/** Why each slot of an app is where it is. */
+export function whyAnswer(service: NodeService, app: AppId): WhyAnswer {
+  const bySlot = tasksBySlot(service)
+  const waits = new Map(service.waits().map(({ slot, reason }) => [slot, reason]))
+  const names = new Map(service.nodes().map(({ node, name }) => [node, name]))
+  return {
+    app,
+    slots: service.slots(app).map(({ slot, node }) => {
+      const live = liveTasks(bySlot.get(slot))
+      const [first] = live
+      const owner = node === undefined ? undefined : names.get(node)
+      const wait = waits.get(slot)
+      return {
+        slot,
+        state: first?.task.state ?? 'pending',
+        node: owner,
+        summary: summaryOf(service, slot, { live, owner, wait }),
+        nodes: service.explain(slot).map(({ name, rank, verdict, reason }) => ({
+          name,
+          rank,
+          verdict,
+          reason,
+        })),
+      }
+    }),
+  }
+}
+
+function summaryOf(
+  service: NodeService,
+  slot: SlotId,
+  {
+    live,
+    owner,
+    wait,
+  }: {
+    readonly live: readonly TaskView[]
+    readonly owner?: string | undefined
+    readonly wait?: string | undefined
+  },
+): string {
+  const running = live.find(({ task }) => task.state === 'running')
+  if (owner === undefined) return `pending: ${summarise(service, slot)}`
+  if (running === undefined) {
+    const [first] = live
+    const detail = wait ?? (first === undefined ? 'it is about to start' : describe(first))
+    return `${first?.task.state ?? 'pending'} on ${owner}: ${detail}`
+  }
+  const where =
+    running.node.name === owner
+      ? `runs on ${owner}`
+      : `runs on ${running.node.name}, moves to ${owner}`
+  const health = running.task.health === 'unhealthy' ? `, unhealthy: ${running.task.message}` : ''
+  return `${where}, the best claim of the nodes that can${health}${wait === undefined ? '' : `; ${wait}`}`
+}
+
+/** Why a slot has no place, in one line made of what each node said. */
+function summarise(service: NodeService, slot: SlotId): string {
+  const refusals = service.explain(slot).filter(({ verdict }) => verdict === 'refused')
+  if (refusals.length === 0) return 'it is about to start'
+  const byReason = new Map<string, string[]>()
+  for (const { reason, name } of refusals)
+    byReason.set(reason, [...(byReason.get(reason) ?? []), name])
+  if (refusals.length < service.explain(slot).length) return 'it is about to start'
+  return `no node can run it: ${Array.from(byReason, ([reason, names]) => `${names.join(', ')}: ${reason}`).join('; ')}`
+}
+
+function historyLines(service: NodeService, app: AppId): RevisionLine[] {
+  const names = new Map(service.nodes().map(({ node, name }) => [node, name]))
+  const { line, lost } = service.history(app)
+  return [
+    ...line.map(revision => ({ revision, lost: false })),
+    ...lost.map(revision => ({ revision, lost: true })),
+  ].map(({ revision: { id, generation, author, timeMs, message }, lost: isLost }) => ({
+    revision: id,
+    generation,
+    author: names.get(author) ?? author,
+    timeMs,
+    message,
+    lost: isLost,
+  }))
+}
+
+function tasksBySlot(service: NodeService): Map<SlotId, TaskView[]> {
+  const bySlot = new Map<SlotId, TaskView[]>()
+  for (const view of service.tasks()) {
+    const list = bySlot.get(view.task.slot)
+    if (list === undefined) bySlot.set(view.task.slot, [view])
+    else list.push(view)
+  }
+  return bySlot
+}
+
+/** Tasks that may still be there: not ended, and on a node that is not gone. The running come first. */
+function liveTasks(views: readonly TaskView[] | undefined): TaskView[] {
+  return (views ?? [])
+    .filter(
+      ({ task, node }) => !isFinal(task.state) && ['alive', 'suspect'].includes(verdictOf(node)),
+    )
+    .toSorted((one, other) => rank(one) - rank(other))
+}
+
+/** What `ps` shows of a slot: its live tasks, else its last failure. */
+function shownTasks(views: readonly TaskView[] | undefined): TaskView[] {
+  return (views ?? [])
+    .filter(
+      ({ task, node }) =>
+        (!isFinal(task.state) && ['alive', 'suspect'].includes(verdictOf(node))) ||
+        task.state === 'failed',
+    )
+    .filter((view, _index, all) => {
+      const isAnyLive = all.some(({ task }) => !isFinal(task.state))
+      return !isFinal(view.task.state) || !isAnyLive
+    })
+}
+
+function rank({ task }: TaskView): number {
+  return isServing(task) ? 0 : task.state === 'running' ? 1 : 2
+}
+
+function taskLine({ node, task }: TaskView): TaskLine {
+  const { id, slot, app, state, health, revision, ports, sinceMs, message, exitCode } = task
+  return {
+    slot,
+    app,
+    task: id,
+    node: node.name,
+    nodeVerdict: verdictOf(node),
+    state,
+    health,
+    revision,
+    ports,
+    sinceMs,
+    message,
+    ...(node.record && { address: node.record.address }),
+    ...(exitCode !== undefined && { exitCode }),
+  }
+}
+
+function describe({ task }: TaskView): string {
+  return task.message === '' ? task.state : task.message
+}
+
+function verdictOf({ verdict }: NodeView): NonNullable<TaskLine['nodeVerdict']> {
+  return verdict?.kind ?? 'unseen'
+}
+
+function usedBy(specs: readonly AppSpec[]): Capacity {
+  return {
+    cpus: Math.round(sum(specs.map(({ resources }) => resources.cpus)) * 1000) / 1000,
+    memMb: sum(specs.map(({ resources }) => resources.memMb)),
+    diskMb: sum(specs.map(({ resources }) => resources.diskMb)),
+    gpus: sum(specs.map(({ resources }) => resources.gpus)),
+  }
+}
+
+function sum(numbers: readonly number[]): number {
+  return numbers.reduce((total, one) => total + one, 0)
+}
