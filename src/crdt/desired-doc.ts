@@ -3,7 +3,7 @@ import type { AppId, NodeId, RevisionId } from '../model/ids.ts'
 import { fromBytes, toBytes } from '../util/bytes.ts'
 import type { Verify } from '../util/keys.ts'
 import { conflictsOf, inForce, lineOf, type InForce } from './app-history.ts'
-import { createEntryLog, type EntryPlace, type LogChange } from './entry-log.ts'
+import { createEntryLog, UPDATE_BYTES_MAX, type EntryPlace, type LogChange } from './entry-log.ts'
 import { printEntry, TIME_MAX, type Entry } from './entry.ts'
 import { FactIndex } from './fact-index.ts'
 import { planEdit, TOMBSTONES_MAX, type EditedRevision } from './plan-edit.ts'
@@ -104,8 +104,12 @@ export interface DesiredDoc {
   apply(update: Uint8Array): ApplyResult
   /** What this document knows, for {@link DesiredDoc.since} of another. */
   vector(): Uint8Array
-  /** What is new to a document with `vector`, as an update; nothing when nothing is. A malformed vector gets everything. */
-  since(vector: Uint8Array): Uint8Array | undefined
+  /**
+   * What is new to a document with `vector`, as an update; nothing when nothing is. A
+   * malformed vector gets everything. At most about `bytesMax` bytes, by default half of
+   * what `apply` takes: when more is new, the other asks again with its next vector.
+   */
+  since(vector: Uint8Array, bytesMax?: number): Uint8Array | undefined
   /** The whole document, for this node's own store. */
   snapshot(): Uint8Array
   /** Writes from now on to another log ({@link DesiredDocOptions.clientId}). */
@@ -237,8 +241,8 @@ class YjsDesiredDoc implements DesiredDoc {
     return this.#log.vector()
   }
 
-  since(vector: Uint8Array): Uint8Array | undefined {
-    return this.#log.since(vector)
+  since(vector: Uint8Array, bytesMax = UPDATE_BYTES_MAX / 2): Uint8Array | undefined {
+    return this.#log.since(vector, bytesMax)
   }
 
   snapshot(): Uint8Array {

@@ -55,8 +55,11 @@ export interface EntryLog {
   clock(client: number): number
   /** What is known here, for {@link EntryLog.since} of another replica. */
   vector(): Uint8Array
-  /** What a replica with `vector` lacks; nothing when it lacks nothing, deletions included. */
-  since(vector: Uint8Array): Uint8Array | undefined
+  /**
+   * What a replica with `vector` lacks; nothing when it lacks nothing, deletions included.
+   * At most about `bytesMax`: the rest comes when it asks again.
+   */
+  since(vector: Uint8Array, bytesMax: number): Uint8Array | undefined
   /** Everything, with what still waits for earlier updates. */
   encode(): Uint8Array
   readonly writers: number
@@ -150,21 +153,17 @@ export function createEntryLog(): EntryLog {
       )
     },
 
-    since(vector) {
+    since(vector, bytesMax) {
       const theirs = parseVector(vector)
       const clients = [...doc.store.clients.keys()].toSorted((one, other) => other - one)
-      const behind = clients.filter(
-        client => Y.getState(doc.store, client) > (theirs.get(client)?.clock ?? 0),
-      )
+      const behind = clients
+        .map(client => ({ client, clock: theirs.get(client)?.clock ?? 0 }))
+        .filter(({ client, clock }) => Y.getState(doc.store, client) > clock)
       const differing = clients.filter(
         client => deletionsDigest(client) !== (theirs.get(client)?.deletions ?? ''),
       )
       if (behind.length === 0 && differing.length === 0) return undefined
-      return encodeParts(
-        doc,
-        behind.map(client => ({ client, clock: theirs.get(client)?.clock ?? 0 })),
-        differing,
-      )
+      return encodeParts(doc, behind, differing, bytesMax)
     },
 
     encode: () => Y.encodeStateAsUpdate(doc),
@@ -238,11 +237,12 @@ function changeOf(transaction: Y.Transaction): { added: RawEntry[]; removed: Ent
   return { added, removed }
 }
 
-/** What is deleted in the log of `client`: first clocks and lengths, by turns. */
-function deletedRanges(doc: Y.Doc, client: number): number[] {
+/** What is deleted in the log of `client` before `until`: first clocks and lengths, by turns. */
+function deletedRanges(doc: Y.Doc, client: number, until = Infinity): number[] {
   const ranges: number[] = []
   let end = -1
   for (const { deleted, id, length } of doc.store.clients.get(client) ?? []) {
+    if (id.clock >= until) break
     if (!deleted) continue
     if (id.clock === end) ranges[ranges.length - 1]! += length
     else ranges.push(id.clock, length)
@@ -256,22 +256,35 @@ function encodeParts(
   doc: Y.Doc,
   behind: readonly EntryPlace[],
   deletions: readonly number[],
+  bytesMax: number,
 ): Uint8Array {
-  const encoder = new Y.UpdateEncoderV1()
-  encoder.writeLen(behind.length)
-  for (const { client, clock } of behind) {
-    const structs = doc.store.clients.get(client) ?? []
-    const first = Y.findIndexSS(structs, clock)
-    encoder.writeLen(structs.length - first)
-    encoder.writeClient(client)
-    encoder.writeLen(clock)
-    for (let at = first; at < structs.length; at++) {
-      const struct = structs[at]!
-      struct.write(encoder, Math.max(0, clock - struct.id.clock))
+  let room = bytesMax
+  const ends = new Map<number, number>()
+  const logs: { readonly place: EntryPlace; readonly structs: (Y.Item | Y.GC)[] }[] = []
+  for (const place of behind) {
+    const { client, clock } = place
+    const all = doc.store.clients.get(client) ?? []
+    const structs: (Y.Item | Y.GC)[] = []
+    for (const struct of piecesOf(all, Y.findIndexSS(all, clock), clock)) {
+      if (room <= 0) break
+      structs.push(struct)
+      room -= sizeOf(struct)
+      ends.set(client, struct.id.clock + struct.length)
     }
+    if (structs.length > 0) logs.push({ place, structs })
+    else ends.set(client, clock)
+  }
+
+  const encoder = new Y.UpdateEncoderV1()
+  encoder.writeLen(logs.length)
+  for (const { place, structs } of logs) {
+    encoder.writeLen(structs.length)
+    encoder.writeClient(place.client)
+    encoder.writeLen(place.clock)
+    for (const struct of structs) struct.write(encoder, Math.max(0, place.clock - struct.id.clock))
   }
   const parts = deletions
-    .map(client => ({ client, ranges: deletedRanges(doc, client) }))
+    .map(client => ({ client, ranges: deletedRanges(doc, client, ends.get(client)) }))
     .filter(({ ranges }) => ranges.length > 0)
   encoder.writeLen(parts.length)
   for (const { client, ranges } of parts) {
@@ -280,6 +293,43 @@ function encodeParts(
     for (const number of ranges) encoder.writeLen(number)
   }
   return encoder.toUint8Array()
+}
+
+/** The structs of a log from `clock` on, with live runs cut into single entries, so that an update can end at any. */
+function* piecesOf(
+  structs: readonly (Y.Item | Y.GC)[],
+  first: number,
+  clock: number,
+): Generator<Y.Item | Y.GC> {
+  for (let at = first; at < structs.length; at++) {
+    const struct = structs[at]!
+    if (!(struct instanceof Y.Item) || !(struct.content instanceof Y.ContentAny)) {
+      yield struct
+      continue
+    }
+    const { client } = struct.id
+    for (const [index, value] of struct.content.arr.entries()) {
+      const here = struct.id.clock + index
+      if (here < clock) continue
+      const origin = here === 0 ? null : Y.createID(client, here - 1)
+      const parent = here === 0 ? struct.parent : null
+      const content = new Y.ContentAny([value])
+      yield new Y.Item(Y.createID(client, here), null, origin, null, null, parent, null, content)
+    }
+  }
+}
+
+/** About how many bytes a struct takes: entries are flat, and what is large in them is bytes. */
+function sizeOf(struct: Y.Item | Y.GC): number {
+  if (!(struct instanceof Y.Item) || !(struct.content instanceof Y.ContentAny)) return 20
+  let sizeBytes = 20
+  for (const value of struct.content.arr) {
+    for (const part of Array.isArray(value) ? (value as unknown[]) : [value]) {
+      const isLong = part instanceof Uint8Array || typeof part === 'string'
+      sizeBytes += isLong ? part.length : 20
+    }
+  }
+  return sizeBytes
 }
 
 /** Reads a vector of another replica. One that cannot be read counts as empty: its owner gets everything. */

@@ -424,6 +424,24 @@ t.test('since() answers nothing to a document that has everything, deletions inc
   t.ok(one.since(new Uint8Array([1, 2, 3])), 'a malformed vector gets everything')
 })
 
+t.test('since() gives a large document in parts', async t => {
+  const one = docOf(1)
+  for (let number = 0; number < 40; number++)
+    apply(one, `/app-${number % 20}`, { instances: number })
+  edit(one, { kind: 'remove', app: '/app-3' as AppId })
+  const other = docOf(2)
+  let parts = 0
+  for (;;) {
+    const update = one.since(other.vector(), 5_000)
+    if (update === undefined) break
+    t.ok(update.length < 7_000, `${update.length} bytes`)
+    t.match(other.apply(update), { ok: true, changed: true, waiting: false })
+    parts++
+  }
+  t.ok(parts > 3, `${parts} parts`)
+  t.same(show(other), show(one))
+})
+
 t.test('an update that comes before what it follows waits for it', async t => {
   const one = docOf(1)
   const other = docOf(2)
