@@ -80,7 +80,7 @@ function explain(issue: Issue, input: unknown, originOf: (path: Path) => Origin)
     issue.code === 'custom' && (typeof origin.value === 'object' || / got /.test(issue.message))
       ? ''
       : `, got ${show(origin.value)}`
-  const missing = origin.value === undefined && issue.code !== 'custom'
+  const missing = origin.value === undefined && path.length > 0 && !/ got /.test(issue.message)
   // The schema library reports a text where an integer belongs as "no number".
   const integer = issue.code === 'invalid_type' && schemaAt(input, path)?.type === 'integer'
   const rule = integer ? 'must be an integer' : ruleOf(issue)

@@ -123,6 +123,7 @@ function readAction(
   }
   const target = http ?? tcp!
   const port = readPort(target, portOf)
+  if (port === undefined) return undefined
   target.carry('host', 'the check asks the task itself')
   if (http === undefined) {
     target.rest()

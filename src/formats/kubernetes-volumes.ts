@@ -40,6 +40,7 @@ export function readVolumes(pod: Fields, container: Fields): void {
     if (kind !== 'hostPath') {
       const rule = 'must be hostPath or emptyDir: other kinds of volumes are not supported'
       draft.error(volume.path, `${rule}, got ${show(kind)}`)
+      volume.whole()
       continue
     }
     const host = volume.map('hostPath')
