@@ -49,6 +49,27 @@ export function isNodeId(text: string): text is NodeId {
   return publicKeyOf(text) !== undefined
 }
 
+/** The 32-byte public key that a node's id stands for: the compact form for the wire. Nothing when the text is no node's id. */
+export function rawKeyOf(node: string): Uint8Array | undefined {
+  if (node.length > 64) return undefined
+  try {
+    const bytes = Buffer.from(base58btc.baseDecode(node))
+    const { length } = PEER_ID_PREFIX
+    if (bytes.length !== length + 32 || !bytes.subarray(0, length).equals(PEER_ID_PREFIX)) {
+      return undefined
+    }
+    return bytes.subarray(length)
+  } catch {
+    return undefined // Not base58.
+  }
+}
+
+/** The node id that a 32-byte public key makes: the inverse of {@link rawKeyOf}. */
+export function nodeOfRawKey(key: Uint8Array): NodeId {
+  if (key.length !== 32) throw new RangeError(`A public key has 32 bytes, got ${key.length}`)
+  return base58btc.baseEncode(Buffer.concat([PEER_ID_PREFIX, key])) as NodeId
+}
+
 /** Checks an Ed25519 signature; false for whatever is not one. Remembers keys, up to 10,000. */
 export function createVerify(): Verify {
   const keys = new Map<NodeId, KeyObject | undefined>()
@@ -68,15 +89,12 @@ export function digest(bytes: Uint8Array | string, length = 16): string {
 }
 
 function publicKeyOf(node: string): KeyObject | undefined {
-  if (node.length > 64) return undefined
+  const key = rawKeyOf(node)
+  if (key === undefined) return undefined
   try {
-    const bytes = Buffer.from(base58btc.baseDecode(node))
-    const prefix = bytes.subarray(0, PEER_ID_PREFIX.length)
-    if (bytes.length !== PEER_ID_PREFIX.length + 32 || !prefix.equals(PEER_ID_PREFIX))
-      return undefined
-    const der = Buffer.concat([SPKI_PREFIX, bytes.subarray(PEER_ID_PREFIX.length)])
+    const der = Buffer.concat([SPKI_PREFIX, key])
     return createPublicKey({ key: der, format: 'der', type: 'spki' })
   } catch {
-    return undefined // Not base58, or no point of the curve: no node has this id.
+    return undefined // No point of the curve: no node has this id.
   }
 }

@@ -66,7 +66,13 @@ export class Suspicions {
 
   /** Opens a suspicion; `settled` when somebody already holds the node dead. */
   open(node: NodeId, by: NodeId, settled: boolean, electorate: Electorate, nowMs: number): void {
-    const suspicion = { startedAtMs: nowMs, accusers: [by], settled, deadlineMs: 0, calledAtMs: Infinity }
+    const suspicion = {
+      startedAtMs: nowMs,
+      accusers: [by],
+      settled,
+      deadlineMs: 0,
+      calledAtMs: Infinity,
+    }
     this.#open.set(node, suspicion)
     this.#set(suspicion, electorate)
   }
@@ -140,8 +146,7 @@ export class Suspicions {
 
   #set(suspicion: Suspicion, electorate: Electorate): void {
     const confirmed = suspicion.settled ? Infinity : suspicion.accusers.length - 1
-    suspicion.deadlineMs =
-      suspicion.startedAtMs + suspicionMs(this.#options, electorate, confirmed)
+    suspicion.deadlineMs = suspicion.startedAtMs + suspicionMs(this.#options, electorate, confirmed)
     this.#nextMs = Math.min(this.#nextMs, this.#dueMs(suspicion))
   }
 

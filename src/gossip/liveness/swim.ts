@@ -121,6 +121,7 @@ export class Swim {
   #incarnation: number
   #seq: number
   #health = 0
+  #stalls = 0
   #aliveCount = 0
   #newsLimit = 0
   #heardAtMs: number
@@ -168,6 +169,11 @@ export class Swim {
   /** How much this node doubts itself: 0 is well, `healthMax` − 1 the worst (Lifeguard's local health multiplier). */
   get health(): number {
     return this.#health
+  }
+
+  /** How often this node found that it had not run for a while. */
+  get stalls(): number {
+    return this.#stalls
   }
 
   /** This node's own incarnation. */
@@ -286,6 +292,7 @@ export class Swim {
 
   /** Time that this node slept through is given back to everybody. */
   #stalled(lateMs: number): void {
+    this.#stalls++
     this.#doubt(1)
     this.#probes.forget()
     this.#suspicions.prolong(lateMs)
