@@ -7,6 +7,7 @@ import { dockerError, statusOf } from './docker-error.ts'
 import { execInContainer } from './docker-exec.ts'
 import { ANSWER_MS, DockerLink, exitedEvent } from './docker-link.ts'
 import { pullImage } from './pull-image.ts'
+import { badSpec, notThere, startedTwice, stillRuns, throwIfCalledOff } from './runtime-errors.ts'
 import {
   RuntimeError,
   type FoundTask,
@@ -133,11 +134,7 @@ class DockerRuntime implements Runtime {
     const info = await this.#find(task, `remove ${task}`)
     if (info === undefined) return
     const found = parseContainer(info)
-    if (found !== undefined && this.#corrected(found).running) {
-      throw new RuntimeError('failed', `Cannot remove ${task}: it runs, stop it first`, {
-        temporary: false,
-      })
-    }
+    if (found !== undefined && this.#corrected(found).running) throw stillRuns(task)
     await this.#remove(info.Id, task)
     this.#ended.delete(task)
   }
@@ -232,11 +229,7 @@ class DockerRuntime implements Runtime {
   async #create(launch: Launch, options: StartOptions): Promise<string> {
     const { task, spec } = launch
     const { image } = spec
-    if (image === undefined) {
-      throw new RuntimeError('bad-spec', `Cannot start ${task}: it has no image`, {
-        temporary: false,
-      })
-    }
+    if (image === undefined) throw badSpec(task, 'it has no image')
     if (spec.forcePull) await this.#pull(task, image, options)
     const wanted = containerOptions(launch, this.#cluster)
     try {
@@ -326,21 +319,4 @@ class DockerRuntime implements Runtime {
 function ignoreMissing(error: unknown): undefined {
   if (error instanceof RuntimeError && error.code === 'no-such-task') return
   throw error
-}
-
-function startedTwice(task: TaskId): RuntimeError {
-  return new RuntimeError('failed', `${task} was already started on this node`, {
-    temporary: false,
-  })
-}
-
-function notThere(task: TaskId): RuntimeError {
-  return new RuntimeError('no-such-task', `No task ${task} runs on this node`, {
-    temporary: false,
-  })
-}
-
-function throwIfCalledOff(task: TaskId, signal: AbortSignal): void {
-  if (!signal.aborted) return
-  throw new RuntimeError('failed', `The start of ${task} was called off`, { temporary: true })
 }

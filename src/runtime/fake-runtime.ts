@@ -1,5 +1,6 @@
 import type { TaskId } from '../model/ids.ts'
 import type { FakeEngine, FakeEvent, FakeFailure } from './fake-engine.ts'
+import { calledOff, notThere, stillRuns, throwIfCalledOff } from './runtime-errors.ts'
 import {
   RuntimeError,
   type FoundTask,
@@ -62,7 +63,7 @@ class InMemoryRuntime implements FakeRuntime {
 
   async start(launch: Launch, { signal, onProgress }: StartOptions): Promise<void> {
     this.#enter()
-    if (signal.aborted) throw calledOff(launch.task)
+    throwIfCalledOff(launch.task, signal)
     onProgress(`starting ${launch.spec.image ?? 'the process'}`)
     const { promise, resolve, reject } = Promise.withResolvers<void>()
     const fail = ({ code, message, temporary }: FakeFailure): void =>
@@ -102,11 +103,7 @@ class InMemoryRuntime implements FakeRuntime {
 
   async remove(task: TaskId): Promise<void> {
     this.#enter()
-    if (this.#runs(task)) {
-      throw new RuntimeError('failed', `Cannot remove ${task}: it runs, stop it first`, {
-        temporary: false,
-      })
-    }
+    if (this.#runs(task)) throw stillRuns(task)
     this.#engine.remove(this.#cluster, task)
   }
 
@@ -213,14 +210,4 @@ class InMemoryRuntime implements FakeRuntime {
     signal?.removeEventListener('abort', stop)
     cancel()
   }
-}
-
-function notThere(task: TaskId): RuntimeError {
-  return new RuntimeError('no-such-task', `No task ${task} runs on this node`, {
-    temporary: false,
-  })
-}
-
-function calledOff(task: TaskId): RuntimeError {
-  return new RuntimeError('failed', `The start of ${task} was called off`, { temporary: true })
 }

@@ -43,6 +43,16 @@ export function readEnvironment(pid: number): Record<string, string> | undefined
   return Object.fromEntries(pairs.map(pair => splitOnce(pair, '=')))
 }
 
+/** The children of a process; nothing when it is gone, or on a kernel without `CONFIG_PROC_CHILDREN`. */
+export function readChildren(pid: number): number[] | undefined {
+  return readProc(`${pid}/task/${pid}/children`)?.split(' ').filter(Boolean).map(Number)
+}
+
+/** The arguments of a process, NUL after each; nothing when it is gone. */
+export function readCommandLine(pid: number): string | undefined {
+  return readProc(`${pid}/cmdline`)
+}
+
 /**
  * The processes that were started with `name=value` in their environment, and
  * those that they started in turn. Reads every process of the machine that this

@@ -1,5 +1,6 @@
 import { accessSync, constants, readFileSync, statSync } from 'node:fs'
-import { delimiter, join, resolve } from 'node:path'
+import { delimiter, isAbsolute, join, resolve } from 'node:path'
+import { badSpec } from './runtime-errors.ts'
 import { RuntimeError, type Launch } from './runtime.ts'
 
 /** Where commands are looked for when the app sets no PATH. */
@@ -26,12 +27,11 @@ export function programOf(
   { task, spec, env }: Launch,
   { cwd, dir, uid, gid }: Pick<Program, 'cwd' | 'uid' | 'gid'> & { readonly dir: string },
 ): Program {
-  const bad = (why: string): RuntimeError =>
-    new RuntimeError('bad-spec', `Cannot start ${task}: ${why}`, { temporary: false })
-  if (spec.command === undefined) throw bad('it has no command, and a process needs one')
+  if (spec.command === undefined) throw badSpec(task, 'it has no command, and a process needs one')
+  if (!isAbsolute(cwd)) throw badSpec(task, `workdir must be an absolute path, got ${cwd}`)
   const unnameable = Object.keys(env).find(name => !/^[A-Za-z_]\w*$/.test(name))
   if (unnameable !== undefined) {
-    throw bad(`a shell passes on no variable named ${JSON.stringify(unnameable)}`)
+    throw badSpec(task, `a shell passes on no variable named ${JSON.stringify(unnameable)}`)
   }
   const clean = { PATH: DEFAULT_PATH, HOME: cwd, LANG: 'C.UTF-8' }
   return { command: spec.command, cwd, env: { ...clean, ...env, [MARK]: dir }, uid, gid }

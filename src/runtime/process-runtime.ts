@@ -1,7 +1,6 @@
 import { watch as watchFile, type FSWatcher } from 'node:fs'
 import { chown, mkdir } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
-import { once } from 'node:events'
 import type { TaskId } from '../model/ids.ts'
 import { BoundedLog } from './bounded-log.ts'
 import { findTakenPort } from './port-check.ts'
@@ -16,8 +15,16 @@ import {
   type ProcessIdentity,
 } from './process-identity.ts'
 import { argumentsOf, MARK, programOf, resolveUser, type Program } from './process-program.ts'
-import { spawnWrapped } from './process-wrapper.ts'
+import { spawnWrapped, waitForExec } from './process-wrapper.ts'
 import { execProgram } from './process-exec.ts'
+import {
+  badSpec,
+  notThere,
+  portTaken,
+  startedTwice,
+  stillRuns,
+  throwIfCalledOff,
+} from './runtime-errors.ts'
 import {
   RuntimeError,
   type FoundTask,
@@ -37,6 +44,7 @@ import {
   readPid,
   removeTaskDir,
   taskDirOf,
+  waitForPid,
   type TaskMeta,
 } from './task-dir.ts'
 
@@ -141,12 +149,15 @@ class ProcessRuntime implements Runtime {
   }
 
   async start(launch: Launch, { signal, onProgress }: StartOptions): Promise<void> {
-    if (this.#tasks.has(launch.task) || this.#starting.has(launch.task)) throw startedTwice(launch)
+    if (this.#tasks.has(launch.task) || this.#starting.has(launch.task))
+      throw startedTwice(launch.task)
     this.#starting.set(launch.task, launch)
     try {
       await this.#checkPorts(launch)
       onProgress('starting the process')
       this.#hold(await this.#start(launch, signal))
+    } catch (error) {
+      throw startError(launch.task, error)
     } finally {
       this.#starting.delete(launch.task)
     }
@@ -168,9 +179,7 @@ class ProcessRuntime implements Runtime {
     const task = this.#tasks.get(id)
     if (task === undefined) return
     if (this.#runs(task)) {
-      throw new RuntimeError('failed', `Cannot remove ${id}: it runs, stop it first`, {
-        temporary: false,
-      })
+      throw stillRuns(id)
     }
     task.watcher?.close()
     this.#tasks.delete(id)
@@ -190,11 +199,7 @@ class ProcessRuntime implements Runtime {
   ): Promise<number> {
     const { meta, identity } = this.#taskOf(id)
     const env = identity && isAlive(identity) ? readEnvironment(identity.pid) : undefined
-    if (env === undefined) {
-      throw new RuntimeError('no-such-task', `Cannot run a command in ${id}: it does not run`, {
-        temporary: false,
-      })
-    }
+    if (env === undefined) throw notThere(id)
     const { cwd, uid, gid } = meta
     const program: Program = { command, cwd, env, uid, gid }
     return await execProgram(program, timeoutMs)
@@ -268,14 +273,14 @@ class ProcessRuntime implements Runtime {
   }
 
   async #start(launch: Launch, signal: AbortSignal): Promise<ProcessTask> {
-    throwIfCalledOff(launch, signal)
+    throwIfCalledOff(launch.task, signal)
     const { task: id, slot, revision, ports, spec } = launch
     const dir = taskDirOf(this.#options.dir, id)
     const user = spec.user === undefined ? undefined : resolveUser(spec.user)
     const cwd = spec.workdir ?? join(dir, 'work')
     const program = programOf(launch, { ...user, cwd, dir })
-    if (spec.workdir === undefined) argumentsOf({ ...program, cwd: '/' })
-    else argumentsOf(program)
+    // Before there is anything to clean up.
+    argumentsOf(program)
     const meta: TaskMeta = {
       version: 1,
       cluster: this.#options.cluster,
@@ -288,14 +293,18 @@ class ProcessRuntime implements Runtime {
       startedAtMs: Date.now(),
       bootId: this.#bootId,
     }
-    if (!(await makeTaskDir(dir, meta))) throw startedTwice(launch)
+    if (!(await makeTaskDir(dir, meta))) throw startedTwice(launch.task)
     const task = this.#taskIn(dir, meta)
     try {
       if (user !== undefined) await chown(join(dir, 'work'), user.uid, user.gid)
       const child = await spawnWrapped(program, task)
-      child.once('exit', () => this.#check(task))
-      task.identity = await this.#identityOf(dir)
-      throwIfCalledOff(launch, signal)
+      // One that ends before it is held is looked at when it is: its end must not come before its start.
+      child.once('exit', () => {
+        if (this.#tasks.get(id) === task) this.#check(task)
+      })
+      task.identity = await waitForPid(dir, PROCESS_MS)
+      await waitForExec(task.identity)
+      throwIfCalledOff(launch.task, signal)
       return task
     } catch (error) {
       const identity = await abandon(dir)
@@ -305,32 +314,7 @@ class ProcessRuntime implements Runtime {
         await this.#ended(task, PROCESS_MS)
       }
       await removeTaskDir(dir)
-      if (error instanceof RuntimeError) throw error
-      const reason = error instanceof Error ? error.message : String(error)
-      throw new RuntimeError('bad-spec', `Cannot start ${id}: ${reason}`, {
-        temporary: false,
-        cause: error,
-      })
-    }
-  }
-
-  /** Waits for the new process to say who it is. */
-  async #identityOf(dir: string): Promise<ProcessIdentity> {
-    const deadline = AbortSignal.timeout(PROCESS_MS)
-    const watcher = watchFile(dir)
-    try {
-      for (;;) {
-        const changed = once(watcher, 'change', { signal: deadline })
-        const identity = readPid(dir)
-        if (identity !== undefined) {
-          changed.catch(() => undefined) // Nobody waits for the change any more.
-          return identity
-        }
-        // oxlint-disable-next-line no-await-in-loop -- one change after the other
-        await changed
-      }
-    } finally {
-      watcher.close()
+      throw error
     }
   }
 
@@ -406,7 +390,7 @@ class ProcessRuntime implements Runtime {
   #taskOf(id: TaskId): ProcessTask {
     const task = this.#tasks.get(id)
     if (task !== undefined) return task
-    throw new RuntimeError('no-such-task', `No task ${id} on this node`, { temporary: false })
+    throw notThere(id)
   }
 }
 
@@ -424,19 +408,12 @@ function foundTask({ meta, exitCode }: ProcessTask): FoundTask {
   }
 }
 
-function startedTwice({ task }: Launch): RuntimeError {
-  return new RuntimeError('failed', `${task} was already started on this node`, {
-    temporary: false,
-  })
-}
-
-function throwIfCalledOff({ task }: Launch, signal: AbortSignal): void {
-  if (!signal.aborted) return
-  throw new RuntimeError('failed', `The start of ${task} was called off`, { temporary: true })
-}
-
-function portTaken(task: TaskId, port: string, reason: string): RuntimeError {
-  return new RuntimeError('port-taken', `Cannot start ${task}: ${port} is taken, ${reason}`, {
-    temporary: true,
-  })
+/** A start that failed, in Shoal's words: a wrong folder or right stays wrong, a full machine may have room later. */
+function startError(task: TaskId, error: unknown): RuntimeError {
+  if (error instanceof RuntimeError) return error
+  const reason = error instanceof Error ? error.message : String(error)
+  const code = error instanceof Error && 'code' in error ? String(error.code) : ''
+  if (/^(ENOENT|EACCES|EPERM|ENOTDIR)$/.test(code)) return badSpec(task, reason, error)
+  const options = { temporary: true, cause: error }
+  return new RuntimeError('failed', `Cannot start ${task}: ${reason}`, options)
 }

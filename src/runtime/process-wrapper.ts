@@ -2,6 +2,8 @@ import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { open } from 'node:fs/promises'
 import { join } from 'node:path'
+import { setTimeout as wait } from 'node:timers/promises'
+import { isAlive, readChildren, readCommandLine, type ProcessIdentity } from './process-identity.ts'
 import { EXIT_FILE, PID_FILE } from './task-dir.ts'
 import { argumentsOf, type Program } from './process-program.ts'
 import type { BoundedLog } from './bounded-log.ts'
@@ -61,4 +63,21 @@ export async function spawnWrapped(
   await once(child, 'spawn')
   child.unref()
   return child
+}
+
+/**
+ * Waits until the wrapper runs the program rather than being about to. Between its fork
+ * and its exec a shell's child would swallow a signal, and a task that is stopped right
+ * after its start would live on to the end of its grace.
+ */
+export async function waitForExec(wrapper: ProcessIdentity): Promise<void> {
+  while (isAlive(wrapper)) {
+    const children = readChildren(wrapper.pid)
+    if (children === undefined) return // This kernel does not tell: the grace bounds the harm.
+    const [child] = children
+    const cmdline = child === undefined ? WRAPPER : readCommandLine(child)
+    if (cmdline?.includes(WRAPPER) !== true) return
+    // oxlint-disable-next-line no-await-in-loop -- nothing announces an exec
+    await wait(1)
+  }
 }

@@ -1,4 +1,5 @@
-import { existsSync, readFileSync } from 'node:fs'
+import { once } from 'node:events'
+import { existsSync, readFileSync, watch } from 'node:fs'
 import { mkdir, open, readdir, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { z } from 'zod'
@@ -96,6 +97,30 @@ export function readMeta(dir: string): TaskMeta | undefined {
 /** The process that won the right to run the task; nothing yet, or nothing ever if the task was abandoned. */
 export function readPid(dir: string): ProcessIdentity | undefined {
   return parseStat(wholeLine(join(dir, PID_FILE)) ?? '')
+}
+
+/**
+ * Waits for a new process to say who it is.
+ *
+ * @throws {Error} When it does not within `deadlineMs`.
+ */
+export async function waitForPid(dir: string, deadlineMs: number): Promise<ProcessIdentity> {
+  const signal = AbortSignal.timeout(deadlineMs)
+  const watcher = watch(dir)
+  try {
+    for (;;) {
+      const changed = once(watcher, 'change', { signal })
+      const identity = readPid(dir)
+      if (identity !== undefined) {
+        changed.catch(() => undefined) // Nobody waits for the change any more.
+        return identity
+      }
+      // oxlint-disable-next-line no-await-in-loop -- one change after the other
+      await changed
+    }
+  } finally {
+    watcher.close()
+  }
 }
 
 /** The exit code, if the process has ended and lived to write it. */
