@@ -1,5 +1,6 @@
 import type { Logger } from 'pino'
 import { forgetCluster, putClusterAside, putClusterBack } from '../node/forget-cluster.ts'
+import { initCluster as makeCluster } from '../node/open-cluster.ts'
 import { nodeOptions, type NodeChoices, type NodeOptions } from '../node/options.ts'
 import { startNode, type Node } from '../node/start-node.ts'
 import { ApiError } from './errors.ts'
@@ -135,3 +136,13 @@ function checkJoin({ service }: Node, token: string): string {
   if (!parsed.ok) throw new ApiError(400, parsed.reason)
   return parsed.cluster
 }
+
+/** Makes a cluster in a data folder without starting a daemon: `shoal init`. */
+export async function initCluster(
+  choices: NodeChoices,
+  log: Logger,
+): Promise<{ readonly cluster: string; readonly isNew: boolean }> {
+  return await makeCluster(nodeOptions(choices), log)
+}
+
+export type { NodeChoices }

@@ -1,0 +1,70 @@
+import type { Command } from 'commander'
+import type { NodeChoices } from '../api/start-daemon.ts'
+import { parseCount, parsePair } from './option-values.ts'
+import { note, say } from './print.ts'
+
+interface UpFlags {
+  readonly join?: string
+  readonly name?: string
+  readonly advertise?: string
+  readonly port?: number
+  readonly apiPort?: number
+  readonly dnsPort?: number
+  readonly docker?: string
+  readonly label: Record<string, string>
+  readonly mdns: boolean
+  readonly dht?: string[] | true
+}
+
+/** Adds the commands that are a daemon, or prepare one. */
+export function addDaemonCommands(program: Command): void {
+  nodeFlags(program.command('up'))
+    .description('run a daemon: the first makes a cluster, the others join with a token')
+    .option('--join <token>', 'join the cluster of a token (from `shoal token create`)')
+    .addHelpText('after', '\nIt runs until SIGTERM or Ctrl-C, and leaves its tasks running then.')
+    .action(async (flags: UpFlags, command: Command) => {
+      const { up } = await import('./up.ts')
+      await up(choicesOf(flags, command))
+    })
+
+  nodeFlags(program.command('init'))
+    .description('make a new cluster in the data folder, without starting a daemon')
+    .action(async (flags: UpFlags, command: Command) => {
+      const { init } = await import('./up.ts')
+      const { cluster, isNew } = await init(choicesOf(flags, command))
+      if (isNew) say(cluster)
+      else note(`this folder has the cluster ${cluster} already: nothing was changed`)
+    })
+}
+
+function nodeFlags(command: Command): Command {
+  return command
+    .option('--name <name>', 'the name of this node (default: the name of the host)')
+    .option(
+      '--advertise <ip>',
+      'the address that others reach this machine at (default: its first)',
+    )
+    .option('--port <port>', 'gossip (TCP) and liveness (UDP) (default: 7440)', parseCount)
+    .option('--api-port <port>', 'the HTTP API on 127.0.0.1 (default: 8080)', parseCount)
+    .option('--dns-port <port>', 'DNS (default: 53, or 7453 where 53 may not be bound)', parseCount)
+    .option('--docker <socket>', 'the Docker engine, or "none" (default: /var/run/docker.sock)')
+    .option('--label <k=v>', 'a label for constraints; repeat for more', parsePair, {})
+    .option('--no-mdns', 'do not look for nodes on the local network')
+    .option(
+      '--dht [bootstrap...]',
+      'find nodes by a DHT; public, unless host:port of first nodes are given',
+    )
+}
+
+function choicesOf(flags: UpFlags, command: Command): NodeChoices {
+  const { data } = command.optsWithGlobals<{ data?: string }>()
+  const { label, dht, mdns, ...rest } = flags
+  return {
+    ...rest,
+    labels: label,
+    // Without the flag the default decides, which is no on loopback addresses.
+    ...(mdns ? {} : { mdns }),
+    ...(data !== undefined && { dataDir: data }),
+    ...(dht !== undefined && { dht: { bootstrap: dht === true ? [] : dht } }),
+  }
+}

@@ -1,0 +1,162 @@
+import type {
+  AppAnswer,
+  AppLine,
+  EventLine,
+  NodeLine,
+  ResolveAnswer,
+  StatusAnswer,
+  TaskLine,
+  WhyAnswer,
+} from '../api/shapes.ts'
+import { ago, count, say, sayTable, span } from './print.ts'
+
+/** `shoal status`. */
+export function showStatus(status: StatusAnswer, nowMs: number): void {
+  const { nodes, slots, conflicts, dns } = status
+  const { admitted, alive } = nodes
+  say(
+    `node      ${status.name} (${status.node}), up ${span(status.uptimeMs)}, version ${status.version}`,
+  )
+  say(`cluster   ${status.cluster}`)
+  say(`nodes     I see ${alive} of ${count(admitted, 'admitted node')}`)
+  for (const { name, verdict, sinceMs } of nodes.notAlive) {
+    const since = sinceMs === undefined ? '' : ` for ${ago(sinceMs, nowMs)}`
+    say(
+      `          ${name} is ${verdict === 'unseen' ? 'not heard of since this daemon started' : `${verdict}${since}`}`,
+    )
+  }
+  if (alive * 2 <= admitted && admitted > 1) {
+    say('          this side is not a majority: the same work may be running on the other side')
+  }
+  say(
+    `apps      ${count(status.apps, 'app')}, ${slots.running} of ${count(slots.wanted, 'slot')} running`,
+  )
+  if (slots.pending > 0)
+    say(`          ${count(slots.pending, 'slot')} pending: see \`shoal ps\` and \`shoal why APP\``)
+  for (const { app, lost, kept, lostAuthor } of conflicts) {
+    say(
+      `conflict  ${app}: revision ${lost} (by ${lostAuthor}) lost against ${kept}; see \`shoal inspect ${app}\``,
+    )
+  }
+  say(`dns       ${dns.address} port ${dns.port}, domain ${dns.domain}`)
+}
+
+/** `shoal ls`. */
+export function showApps(apps: readonly AppLine[]): void {
+  if (apps.length === 0) return say('no apps yet: `shoal apply -f FILE` starts one')
+  sayTable(
+    ['APP', 'SERVING', 'RUNNING', 'WANTED', 'REVISION', 'WORK'],
+    apps.map(app => [
+      app.id,
+      String(app.serving),
+      String(app.running),
+      app.mode === 'global' ? `${app.wanted} (global)` : String(app.wanted),
+      app.updated < app.running
+        ? `${app.revision.slice(0, 8)} (${app.updated} of ${app.running})`
+        : app.revision.slice(0, 8),
+      app.work.split('\n')[0]!.slice(0, 60),
+    ]),
+  )
+}
+
+/** `shoal ps`. */
+export function showTasks(tasks: readonly TaskLine[], nowMs: number): void {
+  if (tasks.length === 0) return say('no tasks')
+  sayTable(
+    ['SLOT', 'NODE', 'STATE', 'HEALTH', 'FOR', 'ADDRESS', 'MESSAGE'],
+    tasks.map(task => [
+      task.slot,
+      task.node === '' ? '-' : task.node,
+      task.state,
+      task.health === 'none' ? '-' : task.health,
+      ago(task.sinceMs, nowMs) || '-',
+      addressOf(task),
+      task.message.split('\n')[0]!,
+    ]),
+  )
+}
+
+/** `shoal node ls`. */
+export function showNodes(nodes: readonly NodeLine[], nowMs: number): void {
+  sayTable(
+    ['NODE', 'VERDICT', 'FOR', 'ADDRESS', 'TASKS', 'CPUS', 'MEM MB', 'DOCKER', 'LABELS'],
+    nodes.map(node => [
+      `${node.name}${node.isSelf ? ' *' : ''}`,
+      node.leaving ? `${node.verdict}, leaving` : node.verdict,
+      ago(node.sinceMs, nowMs) || '-',
+      node.address ?? '-',
+      String(node.tasks),
+      node.capacity === undefined ? '-' : `${node.used.cpus}/${node.capacity.cpus}`,
+      node.capacity === undefined ? '-' : `${node.used.memMb}/${node.capacity.memMb}`,
+      node.docker ? 'yes' : 'no',
+      Object.entries(node.labels)
+        .map(([key, value]) => `${key}=${value}`)
+        .join(' '),
+    ]),
+  )
+}
+
+/** `shoal inspect`. */
+export function showApp(app: AppAnswer, nowMs: number): void {
+  say(`app        ${app.id}`)
+  say(`revision   ${app.revision}`)
+  say(`instances  ${app.instances}`)
+  for (const name of app.names) say(`dns        ${name}`)
+  say('')
+  showTasks(app.tasks, nowMs)
+  say('')
+  sayTable(
+    ['REVISION', 'NUMBER', 'BY', 'AGO', 'MESSAGE'],
+    app.history.map(({ revision, generation, author, timeMs, message, lost }) => [
+      revision,
+      String(generation),
+      author,
+      ago(timeMs, nowMs),
+      lost ? `lost against another edit at the same time. ${message}`.trim() : message,
+    ]),
+  )
+  say('')
+  say(JSON.stringify(app.spec, undefined, 2))
+}
+
+/** `shoal why`. */
+export function showWhy({ slots, app }: WhyAnswer): void {
+  if (slots.length === 0)
+    return say(`${app} has no slots: it is scaled to 0, or no node may run it`)
+  for (const { slot, summary, nodes } of slots) {
+    say(`${slot}: ${summary}`)
+    for (const { name, rank, verdict, reason } of nodes) {
+      say(
+        `  ${verdict === 'chosen' ? '✓' : verdict === 'eligible' ? '·' : '✗'} ${name} (rank ${rank}): ${reason}`,
+      )
+    }
+  }
+}
+
+/** `shoal resolve`. */
+export function showResolved(answer: ResolveAnswer): void {
+  say(`; ${answer.name} ${answer.type} from ${answer.server}: ${answer.status}`)
+  const sections = ['answer', 'authority', 'additional'] as const
+  for (const section of sections) {
+    for (const { name, ttl, type, data } of answer.records.filter(
+      record => record.section === section,
+    )) {
+      say(`${name}. ${ttl} ${type} ${data}${section === 'answer' ? '' : ` ; ${section}`}`)
+    }
+  }
+}
+
+/** A line of `shoal events`. */
+export function showEvent({ timeMs, kind, subject, text }: EventLine): void {
+  say(`${new Date(timeMs).toISOString()}  ${kind.padEnd(8)}  ${subject}  ${text}`)
+}
+
+function addressOf({ address, ports, state }: TaskLine): string {
+  if (address === undefined || ports.length === 0 || state === 'failed') return '-'
+  return ports
+    .map(
+      ({ hostPort, name }, index) =>
+        `${index === 0 ? address : ''}:${hostPort}${name === '' ? '' : `(${name})`}`,
+    )
+    .join(' ')
+}

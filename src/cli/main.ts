@@ -1,0 +1,28 @@
+/**
+ * The command line. It talks only to a daemon's API, and loads the daemon's code only
+ * for the commands that are one, so that a listing answers at once.
+ *
+ * Exit codes: 0 done, 1 failed, 2 wrong usage.
+ *
+ * @module
+ */
+
+import { CommanderError } from 'commander'
+import { CliError } from './client.ts'
+import { note } from './print.ts'
+import { createProgram } from './program.ts'
+
+try {
+  await createProgram().parseAsync(process.argv)
+} catch (error) {
+  if (error instanceof CommanderError) {
+    // Commander has printed what is wrong. Help that was asked for is no failure.
+    process.exitCode = error.exitCode === 0 ? 0 : 2
+  } else {
+    const message = error instanceof Error ? error.message : String(error)
+    note(`shoal: ${message}`)
+    if (!(error instanceof CliError) && process.env['SHOAL_DEBUG'] !== undefined)
+      console.error(error)
+    process.exitCode = 1
+  }
+}

@@ -1,0 +1,44 @@
+import { pino, type Logger } from 'pino'
+import { initCluster, startDaemon, type NodeChoices } from '../api/start-daemon.ts'
+import { CliError } from './client.ts'
+
+/**
+ * Runs a daemon until a signal ends it, or until it has left its cluster. Logs are
+ * lines of JSON on standard error.
+ */
+export async function up(choices: NodeChoices): Promise<void> {
+  const log = createLog()
+  const daemon = await startDaemon(choices, log)
+  const { name, cluster, ports, options } = daemon
+  log.info({ name, cluster, advertise: options.advertise, ports }, 'up')
+  const stop = (signal: NodeJS.Signals): void => {
+    log.info({ signal }, 'stopping: the tasks run on')
+    daemon.close().catch((error: unknown) => {
+      log.fatal({ err: error }, 'could not stop in order')
+      process.exit(1)
+    })
+  }
+  process.once('SIGTERM', stop)
+  process.once('SIGINT', stop)
+  await daemon.ended
+  log.info('down')
+  // Whatever a library still holds open must not keep a stopped daemon alive.
+  process.exit(0)
+}
+
+/** Makes a cluster in the data folder, without starting a daemon. */
+export async function init(
+  choices: NodeChoices,
+): Promise<{ readonly cluster: string; readonly isNew: boolean }> {
+  if (choices.join !== undefined)
+    throw new CliError('init makes a new cluster: use `shoal up --join`')
+  return await initCluster(choices, createLog())
+}
+
+function createLog(): Logger {
+  const level = process.env['SHOAL_LOG'] ?? 'info'
+  return pino(
+    { level, base: undefined, timestamp: pino.stdTimeFunctions.isoTime },
+    pino.destination(2),
+  )
+}
