@@ -216,7 +216,8 @@ export class SwimWorld {
   }
 
   #tick({ node, swim, clockMs }: Host): void {
-    if (swim !== undefined && swim.wakeAtMs <= this.#nowMs + clockMs) this.tell(node, { kind: 'tick' })
+    if (swim !== undefined && swim.wakeAtMs <= this.#nowMs + clockMs)
+      this.tell(node, { kind: 'tick' })
   }
 
   #wake(host: Host): void {
