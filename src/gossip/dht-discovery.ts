@@ -17,6 +17,7 @@ import type { Duplex } from 'node:stream'
 import type { SwarmStream } from 'hyperswarm'
 import { z } from 'zod'
 import type { NodeId } from '../model/ids.ts'
+import { backoffMs } from '../util/backoff.ts'
 import { fromBytes, toBytes } from '../util/bytes.ts'
 import { isNodeId } from '../util/keys.ts'
 
@@ -28,6 +29,8 @@ export interface DhtDiscoveryOptions {
   readonly multiaddrs: () => string[]
   /** `host:port`s of the DHT's first nodes. @default the public network's */
   readonly bootstrap?: readonly string[]
+  /** Address to bind the DHT's UDP socket to. @default all interfaces */
+  readonly host?: string
   /** Told for each node that proved the key. */
   readonly onFound: (node: NodeId, multiaddrs: readonly string[]) => void
   readonly log: (line: string) => void
@@ -43,6 +46,9 @@ const PROOF_BYTES = 32
 const HELLO_BYTES_MAX = 8192
 const MEETING_MS = 10_000
 const CONNECTIONS_MAX = 64
+// Hyperswarm looks once and then every 10 min: two nodes that start together would miss each other until then.
+const LOOK = { initialMs: 1000, factor: 2, maxMs: 600_000 }
+const ROLES = { server: true, client: true }
 
 const hello = z.strictObject({
   node: z.string().refine(isNodeId),
@@ -56,23 +62,54 @@ const hello = z.strictObject({
  */
 export async function startDhtDiscovery(options: DhtDiscoveryOptions): Promise<DhtDiscovery> {
   const { log } = options
-  const { default: Hyperswarm } = await import('hyperswarm')
-  const swarm = new Hyperswarm({
-    bootstrap: options.bootstrap,
-    maxPeers: CONNECTIONS_MAX,
-  })
+  const { bootstrap, host } = options
+  const [{ default: HyperDht }, { default: Hyperswarm }] = await Promise.all([
+    import('hyperdht'),
+    import('hyperswarm'),
+  ])
+  // The swarm closes the DHT with itself.
+  const dht = new HyperDht({ bootstrap, host })
+  const swarm = new Hyperswarm({ dht, maxPeers: CONNECTIONS_MAX })
   const topic = Buffer.from(derive(options.psk, 'topic'))
+  let looked = 0
+  let timer: NodeJS.Timeout | undefined
+
+  /** Looks again, ever more seldom, until somebody is found. */
+  function lookAgain(): void {
+    timer = setTimeout(
+      () => {
+        session.refresh(ROLES).catch((cause: unknown) => {
+          log(
+            `The DHT cannot be reached: ${cause instanceof Error ? cause.message : String(cause)}`,
+          )
+        })
+        lookAgain()
+      },
+      backoffMs(++looked, LOOK),
+    )
+  }
+  const onFound: DhtDiscoveryOptions['onFound'] = (node, addresses) => {
+    clearTimeout(timer)
+    options.onFound(node, addresses)
+  }
+
   swarm.on('connection', (stream, { client }) => {
     // Errors end the meeting below; a stream without a listener would end the process.
     stream.on('error', () => undefined)
-    meet(stream, client, options).catch((cause: unknown) => {
+    meet(stream, client, { ...options, onFound }).catch((cause: unknown) => {
       const why = cause instanceof Error ? cause.message : String(cause)
       log(`Somebody on the DHT did not prove the cluster's key: ${why}`)
       stream.destroy()
     })
   })
-  swarm.join(topic, { server: true, client: true })
-  return { close: () => swarm.destroy() }
+  const session = swarm.join(topic, ROLES)
+  lookAgain()
+  return {
+    close: () => {
+      clearTimeout(timer)
+      return swarm.destroy()
+    },
+  }
 }
 
 /** Proves the key to each other, then exchanges ids and addresses; the connection stays open, so that it is not made again. */

@@ -20,6 +20,8 @@ export interface DiscoveryContext extends DiscoveryOptions {
   readonly self: NodeId
   readonly components: MdnsComponents
   readonly multiaddrs: () => string[]
+  /** The address that the transport listens on; the DHT uses the same. */
+  readonly host: string
   readonly onFound: (node: NodeId, multiaddrs: readonly string[]) => void
   readonly log: (line: string) => void
 }

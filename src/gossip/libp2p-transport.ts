@@ -277,6 +277,7 @@ export async function startLibp2pTransport(options: Libp2pTransportOptions): Pro
     cluster,
     psk: options.psk,
     self,
+    host: listen.address,
     components,
     multiaddrs,
     onFound: found,

@@ -1,4 +1,5 @@
 import { createHash, hkdfSync } from 'node:crypto'
+import HyperDht from 'hyperdht'
 import createTestnet from 'hyperdht/testnet.js'
 import Hyperswarm from 'hyperswarm'
 import t from 'tap'
@@ -41,7 +42,9 @@ t.test('dht: a node that is given no address finds the cluster and joins its gos
     )
     const [a, b] = nodes
     await b!.until('found', ({ kind }) => kind === 'found', 15_000)
-    await b!.until('connected', ({ kind }) => kind === 'connected', 15_000)
+    for (const node of nodes) {
+      await node.until('connected', ({ kind }) => kind === 'connected', 15_000)
+    }
     a!.transport.publish('desired', Buffer.from('hello'))
     await b!.until('gossip', told => told.kind === 'published' && told.text === 'hello')
     const found = b!.told.find(({ kind }) => kind === 'found')
@@ -63,12 +66,13 @@ t.test('dht: whoever knows the topic but not the key learns nothing', t =>
       self: createNodeKey(seedOf(1)).node,
       multiaddrs: () => ['/ip4/192.0.2.1/tcp/7450'],
       bootstrap,
+      host: '127.0.0.1',
       onFound: node => found.push(node),
       log: line => lines.resolve(line),
     })
     // The topic is seen by whoever runs a node of the DHT, so the spy is given it.
     const topic = Buffer.from(hkdfSync('sha256', psk, 'shoal dht 1', 'topic', 32))
-    const spy = new Hyperswarm({ bootstrap: bootstrap.map(toHostPort) })
+    const spy = new Hyperswarm({ dht: new HyperDht({ bootstrap, host: '127.0.0.1' }) })
     const heard: Buffer[] = []
     const closed = new Promise<void>(resolve => {
       spy.on('connection', stream => {
@@ -102,8 +106,3 @@ t.test('dht: clusters with other keys do not meet', async t => {
   )
   t.not(topics[0], topics[1])
 })
-
-function toHostPort(text: string): { host: string; port: number } {
-  const [host, port] = text.split(':')
-  return { host: host!, port: Number(port) }
-}
