@@ -1,7 +1,7 @@
-import type { DnsApp, DnsView } from '../dns/dns-view.ts'
+import type { DnsApp, DnsTask, DnsView } from '../dns/dns-view.ts'
 import { createZone, type Zone } from '../dns/zone.ts'
 import { slotSuffix, type AppId } from '../model/ids.ts'
-import { isServing } from '../model/task.ts'
+import { isFinal, isServing } from '../model/task.ts'
 import type { NodeMachine } from './machine/node-machine.ts'
 
 /** The zone's name. */
@@ -63,27 +63,30 @@ export class DnsSync {
     }
   }
 
-  #tasksByApp(): Map<AppId, DnsApp['tasks'][number][]> {
+  #tasksByApp(): Map<AppId, (DnsTask & { readonly sinceMs: number })[]> {
     const { book, members } = this.#machine
-    const byApp = new Map<AppId, DnsApp['tasks'][number][]>()
+    const byApp = new Map<AppId, (DnsTask & { readonly sinceMs: number })[]>()
     for (const { node, name, address, tasks } of book.records()) {
       const isAlive = members.isAlive(node)
       for (const task of tasks) {
-        if (!isAlive || !isServing(task)) continue
+        if (isFinal(task.state)) continue
         const suffix = slotSuffix(task.slot)
         const entry = {
           slot: task.slot,
           suffix: suffix === node ? name : suffix,
           address,
           ports: task.ports,
-          serving: true,
+          serving: isAlive && isServing(task),
           node: name,
+          sinceMs: task.sinceMs,
         }
         const list = byApp.get(task.app)
         if (list === undefined) byApp.set(task.app, [entry])
         else list.push(entry)
       }
     }
+    // Of two tasks of one slot the newer gets the slot's name: the older is on its way out.
+    for (const list of byApp.values()) list.sort((one, other) => other.sinceMs - one.sinceMs)
     return byApp
   }
 }

@@ -81,6 +81,7 @@ export async function startNode(options: NodeOptions, log: Logger): Promise<Node
         events.add({ timeMs: Date.now(), kind: 'refused', subject: node, text: reason })
         log.warn({ node }, reason)
       },
+      turnedAway: (by, reason) => log.debug({ by, reason }, 'turned away'),
       onCall: createCallServices({
         cluster: folder.cluster,
         machine,
@@ -219,6 +220,7 @@ function listen(parts: {
   readonly push: Loop['push']
   readonly connectionLost: (node: NodeId) => void
   readonly refused: (node: NodeId, reason: string) => void
+  readonly turnedAway: (by: NodeId, reason: string) => void
   readonly onCall: TransportListener['onCall']
 }): TransportListener {
   const { push, refused } = parts
@@ -236,7 +238,8 @@ function listen(parts: {
       push({ kind: 'disconnected', node })
     },
     onRefused: refused,
-    onTurnedAway: (by, reason) => refused(by, `turned this node away: ${reason}`),
+    // For a moment after joining this is how it is.
+    onTurnedAway: parts.turnedAway,
     onCall: parts.onCall,
   }
 }

@@ -77,8 +77,9 @@ export function startTaskRunner(options: TaskRunnerOptions): TaskRunner {
     try {
       const tasks = await runtime.list()
       if (isClosed) return
-      push({ kind: 'found', runtime: kind, tasks })
+      // First that it can be used: what is found is to stay where it is.
       setUsable(kind, true)
+      push({ kind: 'found', runtime: kind, tasks })
     } catch (error) {
       // It says `reachable` when it is back, and is listed then.
       log(`cannot list the tasks of the ${kind} engine`, error)

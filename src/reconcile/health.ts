@@ -26,7 +26,7 @@ export function createCheck(startedAtMs: number): CheckState {
 }
 
 /** Until a task has passed for the first time it is probed this often, however long the interval: fast starts are served fast. */
-export const FIRST_PROBES_MS = 500
+export const FIRST_PROBES_MS = 200
 
 /**
  * The state after a probe.

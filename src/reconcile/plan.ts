@@ -76,8 +76,8 @@ export interface PlanInput {
   readonly retryAtMs: (slot: SlotId, revision: RevisionId) => number | undefined
   /** Since when a slot has waited for room. */
   readonly waitingForRoomSinceMs: (slot: SlotId) => number | undefined
-  /** False while the node has not yet heard of the others: then nothing new is started. */
-  readonly mayStart: boolean
+  /** False while the node has not yet heard of the others: then it starts nothing, and stops nothing either. */
+  readonly isSettled: boolean
 }
 
 /** What to do next. Data, not a call: the caller carries it out. */
@@ -106,6 +106,10 @@ export function plan(input: PlanInput): Plan {
   const actions: Action[] = []
   const waits: Wait[] = []
   const bySlot = groupLive(input.local)
+  if (!input.isSettled) {
+    const reason = 'the node is still looking for the others'
+    return { actions: [], waits: input.own.map(slot => ({ slot, reason, forRoom: false })) }
+  }
   const room = input.room.copy()
 
   for (const [slot, tasks] of bySlot) {
@@ -201,8 +205,6 @@ function planStart(input: PlanInput, app: WantedApp, slot: SlotId, context: Star
     actions: [],
     wait: { slot, reason, forRoom: false, ...more },
   })
-  if (!input.mayStart) return wait('the node is still looking for the others')
-
   const retryAtMs = input.retryAtMs(slot, app.revision)
   if (retryAtMs !== undefined && retryAtMs > input.nowMs) {
     return wait('it failed here and backs off before the next try', { untilMs: retryAtMs })

@@ -90,6 +90,8 @@ export class NodeMachine {
   #planAtMs = Infinity
   #publishAtMs = 0
   #isRecordStale = true
+  /** True until the own record says what the shell said: before that, nothing is planned. */
+  #areFactsStale = true
   #ownChanges = -1
   #offerAtMs: number
   #leave:
@@ -175,7 +177,9 @@ export class NodeMachine {
       case 'ticked':
         return this.#tick()
       case 'facts-changed':
-        if (this.#record.setFacts(event.facts)) this.#isRecordStale = this.#isPlanStale = true
+        if (this.#record.setFacts(event.facts)) {
+          this.#areFactsStale = this.#isRecordStale = this.#isPlanStale = true
+        }
         return []
       case 'edited':
         return this.#desk.edit(event.request, event.edit, this.#nowMs)
@@ -395,7 +399,8 @@ export class NodeMachine {
 
   /** Brings what follows from the facts up to date: placement, plan, probes, own record. */
   #settle(effects: Effect[]): void {
-    // The own record is a shared fact, too: publishing a refusal changes placement.
+    // The own record is a shared fact, too: what it says decides where slots go.
+    if (this.#areFactsStale) this.#publish(effects)
     for (let round = 0; round < 4; round++) {
       if (this.#isPlacementStale) this.#place()
       if (this.#isPlanStale) effects.push(...this.#plan())
@@ -453,7 +458,7 @@ export class NodeMachine {
       ),
       retryAtMs: (slot, revision) => this.#own.retryAtMs(slot, revision),
       waitingForRoomSinceMs: slot => this.#roomWaits.get(slot),
-      mayStart: this.#members.isSettled(
+      isSettled: this.#members.isSettled(
         desired.nodes,
         node => this.#book.get(node) !== undefined,
         nowMs,
@@ -510,8 +515,9 @@ export class NodeMachine {
     const waits = this.#waits.map(({ slot, reason }) => ({ slot, reason }))
     if (!this.#isRecordStale && !isHashNews && sameWaits(before?.waits, waits)) return false
     this.#isRecordStale = true
-    if (before !== undefined && this.#nowMs < this.#publishAtMs) return false
-    this.#isRecordStale = false
+    if (before !== undefined && !this.#areFactsStale && this.#nowMs < this.#publishAtMs)
+      return false
+    this.#isRecordStale = this.#areFactsStale = false
     this.#ownChanges = this.#own.changes
     this.#publishAtMs = this.#nowMs + RECORD_GATHER_MS
     const next = this.#record.next({
