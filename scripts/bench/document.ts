@@ -51,7 +51,7 @@ function benchOneWriter(): BenchRow[] {
 function benchWriters(): BenchRow[] {
   const random = createRandom(1)
   const docs = Array.from({ length: WRITERS }, (_, at) => docOf(at + 1))
-  const rounds = EDITS / 10
+  const rounds = EDITS / 50
   for (let round = 0; round < rounds; round++) {
     const update = apply(docs[Math.floor(random() * WRITERS)]!, round)
     // Each hears of it at once, or with the next anti-entropy.

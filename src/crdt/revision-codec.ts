@@ -2,7 +2,6 @@ import { z } from 'zod'
 import { APP_SIZE_BYTES_MAX, appSchema, type AppSpec } from '../model/app.ts'
 import type { Revision } from '../model/desired.ts'
 import type { AppId, NodeId, RevisionId } from '../model/ids.ts'
-import { fromBytes, toBytes } from '../util/bytes.ts'
 import { digest, type Verify } from '../util/keys.ts'
 import type { FactOf } from './entry.ts'
 
@@ -28,6 +27,8 @@ export type ParsedRevision =
   | { readonly ok: true; readonly revision: Revision }
   | { readonly ok: false; readonly reason: string }
 
+const utf8 = new TextDecoder('utf-8', { fatal: true })
+
 const content = z.strictObject({
   app: z.string(),
   parent: z.string().nullable(),
@@ -48,7 +49,7 @@ export function signRevision(
   sign: (bytes: Uint8Array) => Uint8Array,
 ): FactOf<'rev'> {
   const { app, parent, generation, spec, author, timeMs, message } = draft
-  const bytes = toBytes({ app, parent, generation, spec, author, timeMs, message })
+  const bytes = canonicalBytes({ app, parent, generation, spec, author, timeMs, message })
   // A plain Uint8Array: yjs stores no Buffer.
   const signature = Uint8Array.from(sign(bytes))
   return {
@@ -79,7 +80,7 @@ export function parseRevision(
   if (revisionIdOf(bytes) !== id) return refuse('its content is not what it is named by')
   let decoded: unknown
   try {
-    decoded = fromBytes(bytes)
+    decoded = JSON.parse(utf8.decode(bytes))
   } catch (cause) {
     return refuse(cause instanceof Error ? cause.message : String(cause))
   }
@@ -112,7 +113,23 @@ export function parseRevision(
 
 /** Two apps are the same when their canonical bytes are. */
 export function isSameSpec(one: AppSpec, other: AppSpec): boolean {
-  return one === other || Buffer.compare(toBytes(one), toBytes(other)) === 0
+  return one === other || Buffer.compare(canonicalBytes(one), canonicalBytes(other)) === 0
+}
+
+/**
+ * Plain data as canonical JSON (RFC 8785: sorted keys, no spaces, numbers as ECMAScript
+ * prints them), in UTF-8. Not CBOR as elsewhere, because a start decodes the revision in
+ * force of every app: measured here, `JSON.parse` takes a tenth of the time of cborg.
+ */
+function canonicalBytes(value: unknown): Uint8Array {
+  return new TextEncoder().encode(JSON.stringify(sorted(value)))
+}
+
+function sorted(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(sorted)
+  if (typeof value !== 'object' || value === null) return value
+  const entries = Object.entries(value).toSorted(([one], [other]) => (one < other ? -1 : 1))
+  return Object.fromEntries(entries.map(([key, part]) => [key, sorted(part)]))
 }
 
 function revisionIdOf(bytes: Uint8Array): RevisionId {
