@@ -1,5 +1,6 @@
 import { bedNames, type BedState } from './bed-state.ts'
 import { renderFaults } from './faults.ts'
+import { until } from './process-table.ts'
 import { mustRun, runCommand } from './run-command.ts'
 
 /**
@@ -55,10 +56,20 @@ export async function removeNetwork({ id, hosts }: BedState): Promise<void> {
   }
 }
 
-/** Pulls (`down`) or plugs (`up`) a host's cable: the link inside loses its carrier. */
+/**
+ * Pulls (`down`) or plugs (`up`) a host's cable: the link inside loses its carrier. Pulled, it is dead
+ * at once; plugged, it is awaited, because the kernel tells a new carrier up to a second late.
+ */
 export async function setCable(id: number, host: number, state: 'up' | 'down'): Promise<void> {
   const bed = bedNames(id)
-  await ip(bed.switch, `link set ${bed.host(host).port} ${state}`)
+  const { port, namespace } = bed.host(host)
+  await ip(bed.switch, `link set ${port} ${state}`)
+  if (state === 'down') return
+  await until(`the cable of host ${host} carries`, 5000, async () => {
+    const outside = await ip(bed.switch, `-d link show ${port}`)
+    const inside = await ip(namespace, 'link show eth0')
+    return outside.includes('bridge_slave state forwarding') && inside.includes(' state UP ')
+  })
 }
 
 /** Makes the state's faults real, in one step. */
@@ -76,6 +87,6 @@ export function enter(namespace: string, argv: readonly string[]): readonly stri
   return ['nsenter', `--net=/run/netns/${namespace}`, '--', ...argv]
 }
 
-async function ip(namespace: string, command: string): Promise<void> {
-  await mustRun(['ip', '-n', namespace, ...command.split(' ')])
+async function ip(namespace: string, command: string): Promise<string> {
+  return await mustRun(['ip', '-n', namespace, ...command.split(' ')])
 }
