@@ -42,10 +42,15 @@ export function chosen(of: JsonSchema, value: unknown): JsonSchema {
 export function schemaAt(input: unknown, path: Path): JsonSchema | undefined {
   let at: JsonSchema | undefined = appJsonSchema()
   for (const [depth, segment] of path.entries()) {
-    at = typeof segment === 'number' ? at?.items : at?.properties?.[segment]
+    at = typeof segment === 'number' ? at?.items : own(at?.properties, segment)
     at = at && chosen(at, valueAt(input, path.slice(0, depth + 1)))
   }
   return at
+}
+
+/** A field that the schema itself names: `toString` is none, whatever every object inherits. */
+function own(properties: JsonSchema['properties'], key: string): JsonSchema | undefined {
+  return properties !== undefined && Object.hasOwn(properties, key) ? properties[key] : undefined
 }
 
 function isSchema(made: unknown): made is JsonSchema {

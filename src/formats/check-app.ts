@@ -62,7 +62,11 @@ function explain(issue: Issue, input: unknown, originOf: (path: Path) => Origin)
       .map(key =>
         errorAt(
           originOf([...path, key]).path,
-          unknownField(path.length === 0 ? (SYNONYMS[key] ?? key) : key, known, 'is not a field'),
+          unknownField(
+            path.length === 0 ? (SYNONYMS.get(key) ?? key) : key,
+            known,
+            'is not a field',
+          ),
         ),
       )
   }
@@ -88,18 +92,18 @@ function explain(issue: Issue, input: unknown, originOf: (path: Path) => Origin)
 }
 
 /** What the fields of other formats are called here. */
-const SYNONYMS: Readonly<Record<string, string>> = {
-  replicas: 'instances',
-  cmd: 'command',
-  args: 'command',
-  cpus: 'resources.cpus',
-  mem: 'resources.memMb',
-  memory: 'resources.memMb',
-  environment: 'env',
-  healthChecks: 'health',
-  healthcheck: 'health',
-  workingDir: 'workdir',
-}
+const SYNONYMS: ReadonlyMap<string, string> = new Map([
+  ['replicas', 'instances'],
+  ['cmd', 'command'],
+  ['args', 'command'],
+  ['cpus', 'resources.cpus'],
+  ['mem', 'resources.memMb'],
+  ['memory', 'resources.memMb'],
+  ['environment', 'env'],
+  ['healthChecks', 'health'],
+  ['healthcheck', 'health'],
+  ['workingDir', 'workdir'],
+])
 
 /** Says that a field is not known, and which one was probably meant. */
 export function unknownField(key: string, known: readonly string[], message: string): string {

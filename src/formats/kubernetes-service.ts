@@ -1,4 +1,4 @@
-import { DNS_LABEL_RULE, isDnsLabel } from '../model/app.ts'
+import { ALIASES_MAX, DNS_LABEL_RULE, isDnsLabel } from '../model/app.ts'
 import { createDraft, type Draft } from './draft.ts'
 import { Fields } from './fields.ts'
 import { show } from './finding.ts'
@@ -62,7 +62,7 @@ export function applyService(
     )
   }
   for (const deployment of found) {
-    addAlias(deployment, name, top.at('metadata'), draft)
+    if (!addAlias(deployment, name, top.at('metadata'), draft)) return draft
     const count = ports.length
     for (const port of ports) namePort(port, deployment, count, name)
     carryRest(spec, name, deployment)
@@ -86,16 +86,26 @@ export function applyService(
   return draft
 }
 
-/** One more name in DNS for the app, checked here because only this draft knows its line. */
-function addAlias(deployment: Deployment, name: string, metadata: Path, draft: Draft): void {
+/**
+ * One more name in DNS for the app. Checked here, because only this draft knows its line.
+ *
+ * @returns False when it cannot be; the draft says why.
+ */
+function addAlias(deployment: Deployment, name: string, metadata: Path, draft: Draft): boolean {
   const { aliases } = deployment
-  if (name === deployment.name || aliases.includes(name)) return
+  if (name === deployment.name || aliases.includes(name)) return true
   if (!isDnsLabel(name)) {
     draft.error([...metadata, 'name'], `must be ${DNS_LABEL_RULE}, got ${show(name)}`)
-    return
+    return false
+  }
+  if (aliases.length === ALIASES_MAX) {
+    const message = `must be one of at most ${ALIASES_MAX} Services of Deployment ${deployment.name}`
+    draft.error([...metadata, 'name'], message)
+    return false
   }
   aliases.push(name)
   deployment.draft.put(['aliases'], [...aliases], [])
+  return true
 }
 
 /** Gives the name of a Service's port to the app's port behind it. */

@@ -235,11 +235,12 @@ function readPod(pod: Fields): Fields | undefined {
   return containers[0]
 }
 
-const NODE_FIELDS: Readonly<Record<string, string>> = {
-  'kubernetes.io/hostname': '@hostname',
-  'topology.kubernetes.io/zone': '@zone',
-  'topology.kubernetes.io/region': '@region',
-}
+/** Labels that Kubernetes gives its nodes, and what they are here. A map, because keys are the user's. */
+const NODE_FIELDS: ReadonlyMap<string, string> = new Map([
+  ['kubernetes.io/hostname', '@hostname'],
+  ['topology.kubernetes.io/zone', '@zone'],
+  ['topology.kubernetes.io/region', '@region'],
+])
 
 function readNodeSelector(pod: Fields): void {
   const { draft } = pod
@@ -253,7 +254,7 @@ function readNodeSelector(pod: Fields): void {
       draft.carry(path, value) // Every node of Shoal is one.
       continue
     }
-    const field = NODE_FIELDS[key] ?? key
+    const field = NODE_FIELDS.get(key) ?? key
     draft.put(['constraints', count++], { field, operator: 'IS', value }, path)
   }
 }

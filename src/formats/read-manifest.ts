@@ -94,6 +94,11 @@ export function readManifests(files: readonly ManifestFile[]): ManifestResult {
       report(reading, source, [errorAt(path, message)])
     }
   }
+  if (reading.found.length === 0 && !reading.failed) {
+    const file = files[0]?.name ?? ''
+    reading.problems.push({ severity: 'error', file, path: '', message: 'has no app in it' })
+    reading.failed = true
+  }
   const problems = shortened(reading.problems)
   const apps = reading.found.flatMap(({ app }) => (app.spec === undefined ? [] : [app.spec]))
   return { apps: reading.failed ? [] : apps, problems }

@@ -13,6 +13,9 @@ import { APP_ID_RULE, isAppId, type AppId } from './ids.ts'
 /** Most slots that one app may have. */
 export const INSTANCES_MAX = 10_000
 
+/** Most other names that DNS answers for one app. */
+export const ALIASES_MAX = 16
+
 /** Largest app, as JSON, in bytes: a revision must fit one gossip message with room to spare. */
 export const APP_SIZE_BYTES_MAX = 256 * 1024
 
@@ -181,7 +184,7 @@ export const appSchema = z
     tty: z.boolean().default(false),
     privileged: z.boolean().default(false),
     /** More names that DNS answers for this app, such as the Kubernetes Service in front of it. */
-    aliases: z.array(dnsLabel).max(16).default([]),
+    aliases: z.array(dnsLabel).max(ALIASES_MAX).default([]),
     /**
      * Present in each app that came in another format: which, and what it said that Shoal
      * keeps but does not act on, so that it can be given back whole. Path → value.

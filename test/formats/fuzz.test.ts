@@ -38,7 +38,7 @@ t.test('readManifest() survives any text', async () => {
     '\uD800',
   )
   const soup = fc.array(shards, { maxLength: 40 }).map(pieces => pieces.join(''))
-  fc.assert(fc.property(fc.oneof(noise, soup), survives), { numRuns: 1_000 })
+  fc.assert(fc.property(fc.oneof(noise, soup), survives), { numRuns: 600 })
 })
 
 t.test('readManifest() survives broken examples', async () => {
@@ -55,7 +55,7 @@ t.test('readManifest() survives broken examples', async () => {
       }
       return result
     })
-  fc.assert(fc.property(broken, survives), { numRuns: 500 })
+  fc.assert(fc.property(broken, survives), { numRuns: 200 })
 })
 
 t.test('readManifest() survives known fields with values of any kind', async () => {
@@ -134,31 +134,42 @@ t.test('readManifest() survives known fields with values of any kind', async () 
       const failed = problems.some(({ severity }) => severity === 'error')
       return failed === (spec === undefined) && survives(JSON.stringify(json))
     }),
-    { numRuns: 1_500 },
+    { numRuns: 600 },
   )
 })
 
+function many(count: number, make: (index: number) => string, glue = '\n'): string {
+  return Array.from({ length: count }, (_, index) => make(index)).join(glue)
+}
+
 t.test('readManifest() refuses bombs in bounded time', async t => {
-  const many = (count: number, make: (index: number) => string, glue = '\n'): string =>
-    Array.from({ length: count }, (_, index) => make(index)).join(glue)
   const bombs: Record<string, string> = {
     'too long': 'a'.repeat(5e6),
-    'nested flow': '['.repeat(1e5),
-    'nested maps': '{"a":'.repeat(1e5),
-    'nested block': '- '.repeat(1e5),
+    'nested flow': '['.repeat(2e4),
+    'nested maps': '{"a":'.repeat(2e4),
+    'nested block': '- '.repeat(2e4),
     'alias bomb': `a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n${many(12, i => `a${i + 1}: &a${i + 1} [${many(10, () => `*a${i}`, ', ')}]`)}`,
-    'many keys': many(1e5, i => `k${i}: ${i}`),
-    'many unknown fields': `{"id":"a","cmd":"x",${many(5e4, i => `"k${i}":1`, ',')}}`,
-    'many bad ports': `{"id":"a","image":"x","ports":[${many(5e4, () => '{"port":-1,"x":1}', ',')}]}`,
+    'many keys': many(2e4, i => `k${i}: ${i}`),
+    'many unknown fields': `{"id":"a","cmd":"x",${many(1e4, i => `"k${i}":1`, ',')}}`,
+    'many bad ports': `{"id":"a","image":"x","ports":[${many(1e4, () => '{"port":-1,"x":1}', ',')}]}`,
     'many values': `[${many(3e5, () => '1', ',')}]`,
-    'stray brackets': ']'.repeat(1e6),
+    'stray brackets': ']'.repeat(1e5),
     'stray texts': '""'.repeat(3e5),
     'one long text': `id: "${'a'.repeat(1e6)}`,
-    'many twins': many(3e3, () => '- {id: a, cmd: x}'),
+    'many Services': many(
+      600,
+      i =>
+        i % 2 === 0
+          ? `{kind: Deployment, apiVersion: apps/v1, metadata: {name: a${i}}, spec: {selector: {}, template: {metadata: {labels: {a: b}}}}}`
+          : `{kind: Service, apiVersion: v1, metadata: {name: a${i}}, spec: {selector: {a: b}}}`,
+      '\n---\n',
+    ),
+    'many twins': many(300, () => '- {id: a, cmd: x}'),
   }
   for (const [name, text] of Object.entries(bombs)) {
     const startedAt = performance.now()
-    for (const file of ['a.yaml', 'a.json']) {
+    // JSON is read as YAML too only where that is another danger.
+    for (const file of name.startsWith('nested') ? ['a.yaml', '-'] : ['-']) {
       const { apps, problems } = readManifest(file, text)
       t.strictSame(apps, [], name)
       t.ok(

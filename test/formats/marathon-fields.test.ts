@@ -229,7 +229,7 @@ function through(value: Json): {
 }
 
 t.test('every field of the table has a sample, and no other', async t => {
-  t.strictSame([...SAMPLES.keys()].sort(), MARATHON_FIELDS.map(({ field }) => field).sort())
+  t.strictSame(new Set(SAMPLES.keys()), new Set(MARATHON_FIELDS.map(({ field }) => field)))
 })
 
 for (const { field, state, note } of MARATHON_FIELDS) {

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import t from 'tap'
-import type { AppSpec } from '../../src/model/app.ts'
+import { appSchema, type AppSpec } from '../../src/model/app.ts'
 import { fromMarathon, resolveId, toMarathon } from '../../src/formats/marathon.ts'
 
 /** The app that a Marathon app becomes; fails the test where it becomes none. */
@@ -250,23 +250,16 @@ t.test('resolveId() resolves relative ids', async t => {
 
 t.test('toMarathon() tells an app that never was Marathon’s', async t => {
   const { problems } = fromMarathon(
-    toMarathon({
-      ...read({ id: '/a', container: IMAGE }),
-      carried: undefined,
-      maxPerNode: 2,
-      entrypoint: ['/init'],
-      workdir: '/srv',
-      health: [
-        {
-          kind: 'command',
-          command: ['test', '-e', 'a b'],
-          grace: '1s',
-          interval: '1s',
-          timeout: '1s',
-          maxFailures: 1,
-        },
-      ] as unknown as AppSpec['health'],
-    } as AppSpec),
+    toMarathon(
+      appSchema.parse({
+        id: '/a',
+        image: 'x',
+        maxPerNode: 2,
+        entrypoint: ['/init'],
+        workdir: '/srv',
+        health: [{ kind: 'command', command: ['test', '-e', 'a b'] }],
+      }),
+    ),
   )
   t.strictSame(problems, [], 'in words that Marathon’s users, and we, can read')
 })

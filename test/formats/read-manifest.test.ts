@@ -195,10 +195,13 @@ version: x
     apps.map(app => app.carried?.fields),
     [{ dependencies: ['/p/q/b', '/base', '/p/q/r'] }, { dependencies: ['/base', '/p/q/r'] }],
   )
-  t.strictSame(problems.map(({ line, path }) => [line, path]).toSorted(), [
-    [10, 'enforceRole'],
-    [11, 'version'],
-    [8, 'groups[0].apps[0].dependencies'],
-    [9, 'groups[0].apps[1]'],
-  ])
+  t.strictSame(
+    problems.map(({ line, path }) => [line, path]),
+    [
+      [10, 'enforceRole'],
+      [11, 'version'],
+      [8, 'groups[0].apps[0].dependencies'],
+      [9, 'groups[0].apps[1]'],
+    ],
+  )
 })
