@@ -1,13 +1,13 @@
 import type { Admission, Conflict, Desired, DesiredApp, Edit, Revision } from '../model/desired.ts'
 import type { AppId, NodeId, RevisionId } from '../model/ids.ts'
-import { fromBytes, toBytes } from '../util/bytes.ts'
 import type { Verify } from '../util/keys.ts'
 import { conflictsOf, inForce, lineOf, type InForce } from './app-history.ts'
-import { createEntryLog, UPDATE_BYTES_MAX, type EntryPlace, type LogChange } from './entry-log.ts'
+import { createEntryLog, UPDATE_BYTES_MAX, type LogChange } from './entry-log.ts'
 import { printEntry, TIME_MAX, type Entry } from './entry.ts'
 import { FactIndex } from './fact-index.ts'
 import { planEdit, TOMBSTONES_MAX, type EditedRevision } from './plan-edit.ts'
 import { parseRevision } from './revision-codec.ts'
+import { parseSaved, printSnapshot } from './snapshot.ts'
 
 /** Options for {@link createDesiredDoc}. */
 export interface DesiredDocOptions {
@@ -120,9 +120,6 @@ export interface DesiredDoc {
 }
 
 const PROBLEMS_MAX = 100
-
-/** Starts a snapshot. To yjs these two bytes are an empty update, so no update starts with them. */
-const SNAPSHOT_MARK = Uint8Array.of(0, 0)
 
 /** Makes a document, empty or from what was saved. */
 export function createDesiredDoc(options: DesiredDocOptions): DesiredDoc {
@@ -248,7 +245,7 @@ class YjsDesiredDoc implements DesiredDoc {
   snapshot(): Uint8Array {
     const update = this.#log.encode()
     this.#sizeBytes = update.length
-    return Buffer.concat([SNAPSHOT_MARK, toBytes({ update, checked: printPlaces(this.#checked) })])
+    return printSnapshot(update, this.#checked)
   }
 
   useClientId(clientId: number): void {
@@ -278,7 +275,7 @@ class YjsDesiredDoc implements DesiredDoc {
       else this.#unloadable.push(`Cannot load a saved update: ${applied.reason}`)
     }
     for (const { checked } of pieces) {
-      for (const place of readPlaces(checked)) {
+      for (const place of checked) {
         const entry = this.#index.at(place)
         if (entry?.kind === 'rev') this.#checked.add(entry)
       }
@@ -363,33 +360,4 @@ class YjsDesiredDoc implements DesiredDoc {
 
 function inOrder<T extends string>(ids: readonly T[]): T[] {
   return ids.toSorted((one, other) => (one < other ? -1 : 1))
-}
-
-/** Tells a snapshot from an update. */
-function parseSaved(piece: Uint8Array): { update: Uint8Array; checked: readonly unknown[] } {
-  const asUpdate = { update: piece, checked: [] }
-  if (piece.length <= SNAPSHOT_MARK.length || piece[0] !== 0 || piece[1] !== 0) return asUpdate
-  let decoded: unknown
-  try {
-    decoded = fromBytes(piece.subarray(SNAPSHOT_MARK.length))
-  } catch {
-    return asUpdate // Damaged; loading it as an update says so.
-  }
-  if (typeof decoded !== 'object' || decoded === null) return asUpdate
-  if (!('update' in decoded) || !(decoded.update instanceof Uint8Array)) return asUpdate
-  const checked: unknown = 'checked' in decoded ? decoded.checked : []
-  return { update: decoded.update, checked: Array.isArray(checked) ? checked : [] }
-}
-
-/** Clients and clocks by turns: {@link readPlaces} reads them. */
-function printPlaces(places: Iterable<EntryPlace>): number[] {
-  return [...places].flatMap(({ client, clock }) => [client, clock])
-}
-
-function readPlaces(numbers: readonly unknown[]): EntryPlace[] {
-  const places: EntryPlace[] = []
-  for (let at = 0; at + 1 < numbers.length; at += 2) {
-    places.push({ client: Number(numbers[at]), clock: Number(numbers[at + 1]) })
-  }
-  return places
 }
