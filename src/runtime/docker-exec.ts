@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import type { Exec } from 'dockerode'
 import { dockerError } from './docker-error.ts'
-import { ANSWER_MS, type DockerLink } from './docker-link.ts'
+import type { DockerLink } from './docker-link.ts'
 import { RuntimeError } from './runtime.ts'
 
 /** What {@link execInContainer} runs. */
@@ -29,14 +29,14 @@ export async function execInContainer(
   { id, command, timeoutMs, doing }: ContainerCommand,
 ): Promise<number> {
   const argv = typeof command === 'string' ? ['/bin/sh', '-c', command] : [...command]
-  const exec = await link.ask(doing, ANSWER_MS, (docker, abortSignal) =>
+  const exec = await link.ask(doing, link.answerMs, (docker, abortSignal) =>
     docker
       .getContainer(id)
       .exec({ Cmd: argv, AttachStdout: true, AttachStderr: true, abortSignal }),
   )
   const timeout = AbortSignal.timeout(timeoutMs)
   try {
-    const stream = await link.ask(doing, timeoutMs + ANSWER_MS, () =>
+    const stream = await link.ask(doing, timeoutMs + link.answerMs, () =>
       exec.start({ abortSignal: timeout }),
     )
     timeout.addEventListener('abort', () => stream.destroy(new Error('timeout')))
@@ -69,5 +69,5 @@ async function kill(link: DockerLink, exec: Exec, id: string, doing: string): Pr
 }
 
 function inspect(link: DockerLink, exec: Exec, doing: string): ReturnType<Exec['inspect']> {
-  return link.ask(doing, ANSWER_MS, (_, abortSignal) => exec.inspect({ abortSignal }))
+  return link.ask(doing, link.answerMs, (_, abortSignal) => exec.inspect({ abortSignal }))
 }

@@ -12,14 +12,12 @@ import { RuntimeError, type RuntimeEvent } from './runtime.ts'
 export interface DockerLinkOptions {
   readonly socketPath: string
   readonly cluster: string
+  /** See `DockerRuntimeOptions.answerMs`. */
+  readonly answerMs: number
   /** May be told of an exit more than once: the last seconds are told again on each connection. */
   readonly onEvent: (event: RuntimeEvent) => void
 }
 
-/** Every answer that needs no work from the engine comes within this, or the engine hangs. */
-export const ANSWER_MS = 10_000
-/** How often a silent engine is asked whether it is there. Each question costs it under a millisecond. */
-const PING_EVERY_MS = 5_000
 /** An absent engine is looked for again after 0.1 s, and then ever more rarely, up to every 2 s. */
 const RETRY = { initialMs: 100, factor: 1.5, maxMs: 2_000 }
 /** One event of the engine is about 1 kB. */
@@ -63,6 +61,11 @@ export class DockerLink {
   async close(): Promise<void> {
     this.#closing.abort()
     await this.#running
+  }
+
+  /** How long the engine may take for an answer that needs no work, in milliseconds. */
+  get answerMs(): number {
+    return this.#options.answerMs
   }
 
   /** Why the engine does not answer, for people; nothing while it does. */
@@ -132,8 +135,10 @@ export class DockerLink {
         },
         abortSignal: ending.signal,
       }
+      // An engine that hangs may still take connections for events.
+      await askWithin(docker, 'ping', this.answerMs, engine => engine.ping())
       // On failure, a late one too, `end` below takes the request back.
-      const stream = await askWithin(docker, 'hear events', ANSWER_MS, engine =>
+      const stream = await askWithin(docker, 'hear events', this.answerMs, engine =>
         engine.getEvents(options),
       )
       connected()
@@ -161,9 +166,9 @@ export class DockerLink {
   async #ping(docker: Docker, ending: AbortController): Promise<string | undefined> {
     try {
       // oxlint-disable-next-line no-await-in-loop -- a question every so often
-      while (await rest(PING_EVERY_MS, ending.signal)) {
+      while (await rest(this.answerMs / 2, ending.signal)) {
         // oxlint-disable-next-line no-await-in-loop -- one question at a time
-        await askWithin(docker, 'ping', ANSWER_MS, engine => engine.ping())
+        await askWithin(docker, 'ping', this.answerMs, engine => engine.ping())
       }
       return undefined
     } catch (error) {

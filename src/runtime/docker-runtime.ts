@@ -5,7 +5,7 @@ import { containerOptions, LABELS, parseContainer } from './container-options.ts
 import { createDemux } from './demux.ts'
 import { dockerError, statusOf } from './docker-error.ts'
 import { execInContainer } from './docker-exec.ts'
-import { ANSWER_MS, DockerLink, exitedEvent } from './docker-link.ts'
+import { DockerLink, exitedEvent } from './docker-link.ts'
 import { pullImage } from './pull-image.ts'
 import { badSpec, notThere, startedTwice, stillRuns, throwIfCalledOff } from './runtime-errors.ts'
 import {
@@ -28,6 +28,13 @@ export interface DockerRuntimeOptions {
   readonly socketPath?: string
   /** Only containers that carry this mark are listed or touched. */
   readonly cluster: string
+  /**
+   * An engine that takes longer, in milliseconds, for an answer that needs no work is taken to
+   * hang. It is asked after half of it: a hang is known after 1.5 × this at most. Shorter finds
+   * it sooner, and takes an engine that is merely busy for one that hangs.
+   * @default 10_000
+   */
+  readonly answerMs?: number
   /** Told of what a person should know but no caller asked for. @default nothing is told */
   readonly log?: (message: string) => void
 }
@@ -71,10 +78,12 @@ class DockerRuntime implements Runtime {
   readonly #ended = new Map<TaskId, ExitedEvent>()
   #listener: ((event: RuntimeEvent) => void) | undefined
 
-  constructor({ socketPath = '/var/run/docker.sock', cluster, log }: DockerRuntimeOptions) {
+  constructor(options: DockerRuntimeOptions) {
+    const { socketPath = '/var/run/docker.sock', cluster, answerMs = 10_000, log } = options
     this.#cluster = cluster
     this.#log = log ?? (() => undefined)
-    this.#link = new DockerLink({ socketPath, cluster, onEvent: event => this.#hear(event) })
+    const onEvent = (event: RuntimeEvent): void => this.#hear(event)
+    this.#link = new DockerLink({ socketPath, cluster, answerMs, onEvent })
   }
 
   open(): Promise<void> {
@@ -123,7 +132,7 @@ class DockerRuntime implements Runtime {
       container.stop({ t, abortSignal }),
     )
     const ended = await this.#link
-      .ask(doing, ANSWER_MS, (docker, abortSignal) =>
+      .ask(doing, this.#link.answerMs, (docker, abortSignal) =>
         docker.getContainer(info.Id).inspect({ abortSignal }),
       )
       .catch((error: unknown) => ignoreMissing(error))
@@ -142,7 +151,7 @@ class DockerRuntime implements Runtime {
   async *logs(task: TaskId, { follow, tail, signal }: LogOptions): AsyncIterable<LogChunk> {
     const doing = `read the log of ${task}`
     const { Id: id } = await this.#get(task, doing)
-    const info = await this.#link.ask(doing, ANSWER_MS, (docker, abortSignal) =>
+    const info = await this.#link.ask(doing, this.#link.answerMs, (docker, abortSignal) =>
       docker.getContainer(id).inspect({ abortSignal }),
     )
     const demux = createDemux({ tty: info.Config.Tty })
@@ -298,7 +307,7 @@ class DockerRuntime implements Runtime {
 
   #containers(doing: string, ...labels: readonly string[]): Promise<ContainerInfo[]> {
     const label = [`${LABELS.cluster}=${this.#cluster}`, ...labels]
-    return this.#link.ask(doing, ANSWER_MS, (docker, abortSignal) =>
+    return this.#link.ask(doing, this.#link.answerMs, (docker, abortSignal) =>
       docker.listContainers({ all: true, filters: { label }, abortSignal }),
     )
   }

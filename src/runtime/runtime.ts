@@ -27,6 +27,11 @@ export interface FoundTask {
 
 /** What a runtime tells unasked. */
 export type RuntimeEvent =
+  /**
+   * A task has ended, by itself or because it was stopped. Told once, and only of a task that a
+   * start or a list of this runtime said to run. What ended while nobody could watch (before the
+   * runtime was made, or while its engine was away) is in the next list instead.
+   */
   | {
       readonly kind: 'exited'
       readonly task: TaskId
@@ -91,15 +96,22 @@ export interface LogChunk {
  * mark, and a daemon that goes away leaves them all running.
  */
 export interface Runtime {
-  /** The tasks of our cluster on this node. Throws {@link RuntimeError} `unreachable`. */
+  /** The tasks of our cluster on this node, without those on their way. Throws {@link RuntimeError} `unreachable`. */
   list(): Promise<FoundTask[]>
-  /** Starts a task, and resolves when it runs. Throws {@link RuntimeError}; then nothing is left behind. */
+  /**
+   * Starts a task, and resolves when it runs. Throws {@link RuntimeError}; then nothing is left
+   * behind. A task is started once in its life: while it is there, and even when it has ended, the
+   * next start of it fails. A start that is on its way is ended by its signal, not by `stop`.
+   */
   start(launch: Launch, options: StartOptions): Promise<void>
   /** Asks a task to end, kills it after `graceMs`, and resolves when it has ended. A task that is not there has ended. */
   stop(task: TaskId, options: { readonly graceMs: number }): Promise<void>
-  /** Forgets an ended task and frees what it held, its logs too. Doing it twice is doing it once. */
+  /** Forgets an ended task and frees what it held, its logs too. Doing it twice is doing it once; a task that runs is refused. */
   remove(task: TaskId): Promise<void>
-  /** What the task printed, oldest first. Ends when the task has ended or `signal` fires. */
+  /**
+   * What the task printed, oldest first. Ends at what is there now, or with `follow` when the task
+   * has ended or `signal` fires. Throws {@link RuntimeError} `no-such-task`.
+   */
   logs(task: TaskId, options: LogOptions): AsyncIterable<LogChunk>
   /** Runs a command inside the task and gives its exit code. Throws when it takes over `timeoutMs`. */
   exec(
@@ -107,7 +119,7 @@ export interface Runtime {
     command: string | readonly string[],
     options: { readonly timeoutMs: number },
   ): Promise<number>
-  /** Calls `listener` for every event until the runtime is closed. One listener. */
+  /** Calls `listener` for every event until the runtime is closed. One listener. An engine that is away already is told of at once. */
   watch(listener: (event: RuntimeEvent) => void): void
   /** Stops watching. Touches no task. */
   close(): Promise<void>

@@ -1,6 +1,11 @@
+import { spawnSync } from 'node:child_process'
 import { once } from 'node:events'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { createServer } from 'node:http'
+import { createServer as createHttpsServer } from 'node:https'
 import { createServer as createTcpServer, type AddressInfo, type Server } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { appSchema, type AppInput, type HealthCheck } from '../../src/model/app.ts'
 import type { TaskPort } from '../../src/model/task.ts'
@@ -116,4 +121,24 @@ t.test('probe: no answer within the timeout is unhealthy', async t => {
     const result = await look({ kind: 'http', scheme, timeout: '100ms' as never }, { ports })
     t.strictSame(result, { healthy: false, message: 'no answer within 100 ms' })
   }
+})
+
+t.test('probe: a certificate is not checked, since a task is reached by its address', async t => {
+  const dir = mkdtempSync(join(tmpdir(), 'shoal-probe-'))
+  t.teardown(() => rmSync(dir, { recursive: true, force: true }))
+  const [key, cert] = [join(dir, 'key.pem'), join(dir, 'cert.pem')]
+  const words = `req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -subj /CN=x -days 1 -keyout ${key} -out ${cert}`
+  const { error } = spawnSync('openssl', words.split(' '), { stdio: 'ignore' })
+  if (error !== undefined) {
+    t.pass('it takes openssl to make a certificate', { skip: 'no openssl on this machine' })
+    return
+  }
+  const server = await listen(
+    t,
+    createHttpsServer({ key: readFileSync(key), cert: readFileSync(cert) }, (_, response) =>
+      response.writeHead(204).end(),
+    ),
+  )
+  const result = await look({ kind: 'http', scheme: 'https' }, { ports: [portOf(server)] })
+  t.strictSame(result, { healthy: true, message: 'HTTP 204' })
 })
