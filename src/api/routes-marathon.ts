@@ -1,6 +1,5 @@
 import type { FastifyInstance, FastifyReply } from 'fastify'
 import { randomUUID } from 'node:crypto'
-import { fromMarathon, toMarathon } from '../formats/marathon.ts'
 import type { AppSpec } from '../model/app.ts'
 import { parseAppId, type AppId } from '../model/ids.ts'
 import type { Problem } from '../model/problem.ts'
@@ -15,11 +14,13 @@ import { edit } from './routes.ts'
  * A deployment's id is made up on the spot: Shoal has no deployments to lock.
  */
 export function addMarathonRoutes(app: FastifyInstance, service: NodeService): void {
-  app.get('/v2/apps', () => ({
-    apps: Array.from(service.desired().apps.keys(), id => marathonApp(service, id, false)),
-  }))
+  app.get('/v2/apps', async () => {
+    const ids = [...service.desired().apps.keys()]
+    return { apps: await Promise.all(ids.map(async id => await marathonApp(service, id, false))) }
+  })
 
   app.post('/v2/apps', async (request, reply) => {
+    const { fromMarathon } = await marathon()
     const read = fromMarathon(request.body)
     if (read.spec === undefined) return await notValid(reply, read.problems)
     if (service.desired().apps.has(read.spec.id)) {
@@ -29,7 +30,7 @@ export function addMarathonRoutes(app: FastifyInstance, service: NodeService): v
     }
     const deployment = await apply(service, read.spec)
     return await deployed(reply, 201, deployment).send({
-      ...(marathonApp(service, read.spec.id, false) as object),
+      ...(await marathonApp(service, read.spec.id, false)),
       version: deployment.version,
       deployments: [{ id: deployment.deploymentId }],
       ...warnings(read.problems),
@@ -45,12 +46,13 @@ export function addMarathonRoutes(app: FastifyInstance, service: NodeService): v
       const { line, lost } = service.history(id)
       return { versions: [...line, ...lost].map(({ timeMs }) => new Date(timeMs).toISOString()) }
     }
-    return { app: marathonApp(service, id, true) }
+    return { app: await marathonApp(service, id, true) }
   })
 
   app.put('/v2/apps/*', async (request, reply) => {
     const { id } = split(service, request.params)
     if (id === undefined) return await unknownApp(reply, request.params)
+    const { fromMarathon, toMarathon } = await marathon()
     const existing = service.desired().apps.get(id)
     // As in Marathon, a PUT changes what it names and keeps the rest.
     const before =
@@ -81,6 +83,11 @@ export function addMarathonRoutes(app: FastifyInstance, service: NodeService): v
     leader: `${service.dns.address}`,
     frameworkId: service.cluster,
   }))
+}
+
+/** Loaded when the first Marathon user comes: most daemons never need its memory. */
+async function marathon(): Promise<typeof import('../formats/marathon.ts')> {
+  return await import('../formats/marathon.ts')
 }
 
 interface Deployment {
@@ -141,7 +148,8 @@ function tasksOf(service: NodeService, id: AppId): TaskView[] {
     )
 }
 
-function marathonApp(service: NodeService, id: AppId, withTasks: boolean): unknown {
+async function marathonApp(service: NodeService, id: AppId, withTasks: boolean): Promise<object> {
+  const { toMarathon } = await marathon()
   const { spec, instances, revision } = service.desired().apps.get(id)!
   const tasks = tasksOf(service, id)
   const count = (has: (view: TaskView) => boolean): number => tasks.filter(has).length

@@ -46,11 +46,12 @@ export function addRoutes(app: FastifyInstance, service: NodeService, daemon: Da
   })
   app.get('/v1/app', request => appAnswer(service, askedApp(service, request.query)))
   app.get('/v1/why', request => whyAnswer(service, askedApp(service, request.query)))
-  app.get('/v1/export', () =>
-    Array.from(service.desired().apps.values(), ({ spec, instances }) =>
-      service.printManifest({ ...spec, instances }),
-    ),
-  )
+  app.get('/v1/export', async () => {
+    const apps = [...service.desired().apps.values()]
+    return await Promise.all(
+      apps.map(async ({ spec, instances }) => await service.printManifest({ ...spec, instances })),
+    )
+  })
   app.get('/v1/resolve', async request => {
     const query = parse(z.object({ name: z.string(), type: z.string().optional() }), request.query)
     return await resolve(service, query.name, query.type)
@@ -138,17 +139,19 @@ async function apply(
   service: NodeService,
   { files, dryRun, message }: z.output<typeof applyBody>,
 ): Promise<ApplyAnswer> {
-  const { apps, problems } = service.readManifests(files)
+  const { apps, problems } = await service.readManifests(files)
   if (problems.some(({ severity }) => severity === 'error')) return { apps: [], problems }
   const before = service.desired().apps
   if (dryRun) {
     return {
       problems,
-      apps: apps.map(spec => ({
-        id: spec.id,
-        change: changeOf(before.get(spec.id)?.spec, spec),
-        manifest: service.printManifest(spec),
-      })),
+      apps: await Promise.all(
+        apps.map(async spec => ({
+          id: spec.id,
+          change: changeOf(before.get(spec.id)?.spec, spec),
+          manifest: await service.printManifest(spec),
+        })),
+      ),
     }
   }
   const result = await service.edit({ kind: 'apply', specs: apps, message })

@@ -38,7 +38,7 @@ export async function init(
 function createLog(): Logger {
   const level = process.env['SHOAL_LOG'] ?? 'info'
   return pino(
-    { level, base: undefined, timestamp: pino.stdTimeFunctions.isoTime },
+    { level, base: null, timestamp: pino.stdTimeFunctions.isoTime },
     pino.destination(2),
   )
 }

@@ -1,5 +1,3 @@
-import { printManifest } from '../formats/native.ts'
-import { readManifests } from '../formats/read-manifest.ts'
 import { createToken, parseToken, TOKEN_ADDRESSES_MAX } from '../gossip/token.ts'
 import type { Transport } from '../gossip/transport.ts'
 import { runtimeOf } from '../model/app.ts'
@@ -113,7 +111,11 @@ export function createService(options: CreateServiceOptions): NodeService {
       nodes().flatMap(({ name: node, record }) =>
         (record?.waits ?? []).map(({ slot, reason }) => ({ slot, reason, node })),
       ),
-    readManifests: files => readManifests(files),
+    // The importers are loaded when somebody applies a file: most daemons never need their memory.
+    readManifests: async files => {
+      const { readManifests } = await import('../formats/read-manifest.ts')
+      return readManifests(files)
+    },
     edit: async edit => await requests.make(request => push({ kind: 'edited', request, edit })),
     events: () => events.recent(),
     listen: listener => events.listen(listener),
@@ -128,7 +130,10 @@ export function createService(options: CreateServiceOptions): NodeService {
       }),
     names: spec => dnsNames(spec, dns.domain),
     resolve: async (asked, type) => await resolve({ ...dns, port: ports.dns }, asked, type),
-    printManifest,
+    printManifest: async spec => {
+      const { printManifest } = await import('../formats/native.ts')
+      return printManifest(spec)
+    },
     parseToken: text => {
       const parsed = parseToken(text, { nowMs: Date.now(), verify: createVerify() })
       return parsed.ok ? { ok: true, cluster: parsed.token.cluster } : parsed

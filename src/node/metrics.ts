@@ -1,4 +1,4 @@
-import { Gauge, Registry, collectDefaultMetrics } from 'prom-client'
+import type { Gauge, Registry } from 'prom-client'
 import type { DnsServer } from '../dns/start-dns-server.ts'
 import type { Liveness } from '../gossip/liveness/start-liveness.ts'
 import type { Transport } from '../gossip/transport.ts'
@@ -20,12 +20,16 @@ export interface MetricsOptions {
  */
 export function createMetrics(options: MetricsOptions): () => Promise<string> {
   let registry: Registry | undefined
-  return async () => await (registry ??= createRegistry(options)).metrics()
+  return async () =>
+    await (registry ??= createRegistry(options, await import('prom-client'))).metrics()
 }
 
-function createRegistry({ machine, dns, liveness, transport }: MetricsOptions): Registry {
-  const registry = new Registry()
-  collectDefaultMetrics({ register: registry, eventLoopMonitoringPrecision: 50 })
+function createRegistry(
+  { machine, dns, liveness, transport }: MetricsOptions,
+  client: typeof import('prom-client'),
+): Registry {
+  const registry = new client.Registry()
+  client.collectDefaultMetrics({ register: registry, eventLoopMonitoringPrecision: 50 })
 
   const gauge = (
     name: string,
@@ -33,7 +37,7 @@ function createRegistry({ machine, dns, liveness, transport }: MetricsOptions): 
     labelNames: string[],
     collect: (gauge: Gauge) => void,
   ): void => {
-    const made: Gauge = new Gauge({
+    const made: Gauge = new client.Gauge({
       name,
       help,
       labelNames,

@@ -50,7 +50,9 @@ export interface NodeService {
   /** What a slot waits for, by its owner's word. */
   waits(): readonly (Pick<Wait, 'slot' | 'reason'> & { readonly node: string })[]
   /** Reads manifests without doing anything with them. */
-  readManifests(files: readonly { readonly name: string; readonly text: string }[]): ManifestResult
+  readManifests(
+    files: readonly { readonly name: string; readonly text: string }[],
+  ): Promise<ManifestResult>
   edit(edit: Edit): Promise<EditResult>
   events(): readonly ClusterEvent[]
   listen(listener: (event: ClusterEvent) => void): () => void
@@ -73,7 +75,7 @@ export interface NodeService {
   /** Asks this node's DNS server over the network, as any client would. Throws when it cannot be asked. */
   resolve(name: string, type?: string): Promise<Resolved>
   /** An app in Shoal's own file format. */
-  printManifest(spec: AppSpec): string
+  printManifest(spec: AppSpec): Promise<string>
   /** Figures for `/metrics`. */
   metrics(): Promise<string>
 }

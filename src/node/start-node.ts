@@ -4,7 +4,6 @@ import { startLibp2pTransport } from '../gossip/libp2p-transport.ts'
 import { startLiveness, type Liveness } from '../gossip/liveness/start-liveness.ts'
 import type { Transport, TransportListener } from '../gossip/transport.ts'
 import type { NodeId } from '../model/ids.ts'
-import { startDockerRuntime } from '../runtime/docker-runtime.ts'
 import { startProcessRuntime } from '../runtime/process-runtime.ts'
 import { createNodeKey, createVerify } from '../util/keys.ts'
 import { createCallServices } from './call-services.ts'
@@ -257,6 +256,7 @@ async function openRuntimes(
     log: tell,
   })
   if (options.docker === 'none') return { process: processes }
+  const { startDockerRuntime } = await import('../runtime/docker-runtime.ts')
   const docker = await startDockerRuntime({
     socketPath: options.docker,
     cluster: cluster.cluster,
