@@ -156,14 +156,14 @@ t.test('readManifest() refuses bombs in bounded time', async t => {
     'stray brackets': ']'.repeat(1e5),
     'stray texts': '""'.repeat(3e5),
     'one long text': `id: "${'a'.repeat(1e6)}`,
-    'many Services': many(
+    'many Services': `---\n${many(
       600,
       i =>
         i % 2 === 0
           ? `{kind: Deployment, apiVersion: apps/v1, metadata: {name: a${i}}, spec: {selector: {}, template: {metadata: {labels: {a: b}}}}}`
           : `{kind: Service, apiVersion: v1, metadata: {name: a${i}}, spec: {selector: {a: b}}}`,
       '\n---\n',
-    ),
+    )}`,
     'many twins': many(300, () => '- {id: a, cmd: x}'),
   }
   for (const [name, text] of Object.entries(bombs)) {
