@@ -51,7 +51,12 @@ t.test('seal() has room for as many updates as the machine sends', async t => {
   const longest: SwimUpdate = { kind: 'suspect', node: A, incarnation: INCARNATION_MAX, by: B }
   const count = Math.floor(UPDATES_BYTES_MAX / updateBytes(longest))
   const updates = Array.from({ length: count }, () => longest)
-  const datagram = createCodec({ self: A, psk: PSK }).seal({ ...PROBE, kind: 'ask', target: B, updates })
+  const datagram = createCodec({ self: A, psk: PSK }).seal({
+    ...PROBE,
+    kind: 'ask',
+    target: B,
+    updates,
+  })
   t.ok(datagram.length <= DATAGRAM_BYTES_MAX, `${datagram.length} bytes`)
 })
 
@@ -105,7 +110,6 @@ t.test('open() survives 100,000 random and damaged datagrams, and believes none'
     t.ok((counts.get(reason) ?? 0) > 100, `${reason}: ${counts.get(reason)}`)
   }
   t.same(b.open(good), { from: A, message: sent }, 'the unharmed one is believed')
-})
 })
 
 t.test('decode() takes whole messages only', async t => {

@@ -15,6 +15,8 @@ export interface SwimWorldOptions {
   readonly loss?: number
   /** A datagram takes between these, in virtual milliseconds. */
   readonly delayMs?: readonly [min: number, max: number]
+  /** How far ahead the clock of the node with this index is, in milliseconds. */
+  readonly clockMs?: (index: number) => number
   /** Called with every verdict, as it is given. */
   readonly onVerdict?: (verdict: Verdict, by: NodeId, atMs: number) => void
 }
@@ -27,7 +29,7 @@ interface Host {
   swim: Swim | undefined
   starts: number
   /** Its clock is ahead by so much. */
-  clockMs: number
+  readonly clockMs: number
   /** It does not run before then. */
   asleepUntilMs: number
   /** When its next wake-up is queued for; others in the queue are void. */
@@ -71,7 +73,7 @@ export class SwimWorld {
       address: { address: `10.0.${index >> 8}.${index & 255}`, port: 7946 },
       swim: undefined,
       starts: 0,
-      clockMs: 0,
+      clockMs: options.clockMs?.(index) ?? 0,
       asleepUntilMs: 0,
       wakeAtMs: Infinity,
     }))
@@ -143,11 +145,6 @@ export class SwimWorld {
   freeze(node: NodeId, forMs: number): void {
     const host = this.#host(node)
     host.asleepUntilMs = Math.max(host.asleepUntilMs, this.#nowMs + forMs)
-  }
-
-  /** Sets a node's clock ahead, before it starts to matter. */
-  setClock(node: NodeId, aheadMs: number): void {
-    this.#host(node).clockMs = aheadMs
   }
 
   /** Datagrams pass only within an island; nodes on none are alone. */

@@ -1,0 +1,287 @@
+/**
+ * Whole clusters on virtual time. `SEED=n` replays one seed of every test and
+ * `SEEDS=n` tries the first n; without either each test takes a few.
+ */
+
+import t from 'tap'
+import { swimOptions } from '../../../src/gossip/liveness/swim-options.ts'
+import type { NodeId } from '../../../src/model/ids.ts'
+import type { Verdict } from '../../../src/model/verdict.ts'
+import { SwimWorld } from './swim-world.ts'
+
+const { SEED, SEEDS } = process.env
+
+function seeds(count: number): number[] {
+  if (SEED !== undefined) return [Number(SEED)]
+  return Array.from({ length: SEEDS === undefined ? count : Number(SEEDS) }, (_, i) => i + 1)
+}
+
+/** The p-th fraction of the values: 0.5 is the median. */
+function quantile(values: readonly number[], p: number): number {
+  const sorted = values.toSorted((a, b) => a - b)
+  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * p))]!
+}
+
+/** A cluster in which everybody knows everybody, some time after it began. */
+function whole(options: ConstructorParameters<typeof SwimWorld>[0]): SwimWorld {
+  const world = new SwimWorld(options)
+  const tookMs = world.run(20_000, () => world.isWhole)
+  if (!world.isWhole) throw new Error(`seed ${options.seed}: not whole after ${tookMs} ms`)
+  world.run(2000 + world.random() * 1000)
+  return world
+}
+
+const DETECTION = [
+  { nodes: 3, runs: 60, suspectMs: [700, 1800], deadMs: [2000, 3000] },
+  { nodes: 10, runs: 60, suspectMs: [700, 1800], deadMs: [2000, 3000] },
+  { nodes: 100, runs: 8, suspectMs: [700, 1800], deadMs: [3500, 4600] },
+] as const
+
+for (const { nodes, runs, suspectMs, deadMs } of DETECTION) {
+  for (const closesConnections of [false, true]) {
+    const how = closesConnections ? 'crash, connections closed' : 'cable pulled'
+    t.test(`of ${nodes} nodes one is gone: ${how}`, async t => {
+      const suspect: number[] = []
+      const dead: number[] = []
+      for (const seed of seeds(runs)) {
+        const told = { suspect: new Set<NodeId>(), dead: new Set<NodeId>() }
+        let gone: NodeId | undefined
+        const onVerdict = ({ node, kind }: Verdict, by: NodeId): void => {
+          if (node === gone && kind === 'suspect') told.suspect.add(by)
+          if (node === gone && kind === 'dead') told.dead.add(by)
+        }
+        const world = whole({ seed, nodes, onVerdict })
+        gone = world.nodes[Math.floor(world.random() * nodes)]!
+        world.crash(gone, { closesConnections })
+        const suspectAfterMs = world.run(10_000, () => told.suspect.size === nodes - 1)
+        suspect.push(suspectAfterMs)
+        dead.push(suspectAfterMs + world.run(10_000, () => told.dead.size === nodes - 1))
+        t.equal(told.dead.size, nodes - 1, `seed ${seed}: all know`)
+        for (const other of world.running) {
+          const kinds = world
+            .swim(other)
+            .verdicts()
+            .filter(({ node }) => node !== gone)
+          t.ok(
+            kinds.every(({ kind }) => kind === 'alive'),
+            `seed ${seed}: nobody else is accused`,
+          )
+        }
+      }
+      const figures = {
+        suspect: [0.5, 0.99].map(p => quantile(suspect, p)),
+        dead: [0.5, 0.99].map(p => quantile(dead, p)),
+      }
+      t.comment(`known by all, p50 and p99 in ms: ${JSON.stringify(figures)}`)
+      for (const [index, limitMs] of suspectMs.entries()) t.ok(figures.suspect[index]! <= limitMs)
+      for (const [index, limitMs] of deadMs.entries()) t.ok(figures.dead[index]! <= limitMs)
+    })
+  }
+}
+
+for (const seed of seeds(1)) {
+  t.test(`at 5 % loss, one in five starved, nobody is dead who is not: seed ${seed}`, async t => {
+    const deaths: string[] = []
+    const onVerdict = ({ node, kind }: Verdict, by: NodeId, atMs: number): void => {
+      if (kind === 'dead') deaths.push(`${by} holds ${node} dead at ${Math.round(atMs)} ms`)
+    }
+    const world = whole({ seed, nodes: 50, loss: 0.05, onVerdict })
+    for (const node of world.nodes.filter((_, index) => index % 5 === 0)) starve(world, node)
+    world.run(10 * 60_000)
+    t.same(deaths, [])
+  })
+}
+
+/** A node that runs in snatches: off for up to 400 ms at a time, and one time in twenty for up to 2 s. */
+function starve(world: SwimWorld, node: NodeId): void {
+  const isLong = world.random() < 0.05
+  const forMs = isLong ? 1000 + world.random() * 1000 : 20 + world.random() * 380
+  world.freeze(node, forMs)
+  world.at(world.nowMs + forMs + 20 + world.random() * 800, () => starve(world, node))
+}
+
+for (const seed of seeds(3)) {
+  t.test(`a node that freezes for 1.2 s is suspect, and refutes: seed ${seed}`, async t => {
+    const kinds: string[] = []
+    let frozen: NodeId | undefined
+    const onVerdict = ({ node, kind }: Verdict): void => {
+      if (node === frozen) kinds.push(kind)
+    }
+    const world = whole({ seed, nodes: 20, onVerdict })
+    frozen = world.nodes[7]!
+    const before = world.swim(frozen).incarnation
+    world.freeze(frozen, 1200)
+    world.run(3000)
+    t.ok(kinds.includes('suspect'))
+    t.notOk(kinds.includes('dead'))
+    t.ok(world.isWhole)
+    t.ok(world.swim(frozen).incarnation > before)
+  })
+
+  t.test(`a node that freezes for 30 s is dead, and back within 3 s: seed ${seed}`, async t => {
+    const world = whole({ seed, nodes: 20 })
+    const frozen = world.nodes[7]!
+    world.freeze(frozen, 30_000)
+    world.run(29_000)
+    t.ok(world.running.every(by => by === frozen || world.kind(by, frozen) === 'dead'))
+    world.run(1000)
+    t.ok(world.run(3000, () => world.isWhole) < 3000)
+  })
+
+  t.test(`a split in halves heals within 3 s of contact: seed ${seed}`, async t => {
+    let healed = false
+    const deaths: string[] = []
+    const onVerdict = ({ node, kind }: Verdict, by: NodeId): void => {
+      if (healed && kind === 'dead') deaths.push(`${by} holds ${node} dead`)
+    }
+    const world = whole({ seed, nodes: 20, onVerdict })
+    const left = world.nodes.slice(0, 10)
+    const right = world.nodes.slice(10)
+    world.split(left, right)
+    world.run(30_000)
+    for (const [mine, others] of [
+      [left, right],
+      [right, left],
+    ] as const) {
+      for (const by of mine) {
+        t.ok(
+          mine.every(node => world.kind(by, node) === 'alive'),
+          'its own side lives',
+        )
+        t.ok(
+          others.every(node => world.kind(by, node) === 'dead'),
+          'the other side is dead',
+        )
+      }
+    }
+    healed = true
+    world.heal()
+    t.ok(world.run(3000, () => world.isWhole) < 3000)
+    t.same(deaths, [], 'no verdict of the split outlives it')
+  })
+
+  t.test(
+    `a node that is cut off knows that it is alone, and is back within 3 s: seed ${seed}`,
+    async t => {
+      const world = whole({ seed, nodes: 10 })
+      const alone = world.nodes[3]!
+      world.split(world.nodes.filter(node => node !== alone))
+      const tookMs = world.run(10_000, () =>
+        world.nodes.every(node => node === alone || world.kind(alone, node) === 'dead'),
+      )
+      t.ok(tookMs < 6000, `alone after ${Math.round(tookMs)} ms`)
+      world.heal()
+      t.ok(world.run(3000, () => world.isWhole) < 3000)
+    },
+  )
+
+  t.test(`a node that hears nothing is dead to all, and harms nobody: seed ${seed}`, async t => {
+    let deaf: NodeId | undefined
+    const deaths: string[] = []
+    const onVerdict = ({ node, kind }: Verdict, by: NodeId): void => {
+      if (by !== deaf && node !== deaf && kind === 'dead') deaths.push(`${by} holds ${node} dead`)
+    }
+    const world = whole({ seed, nodes: 20, onVerdict })
+    deaf = world.nodes[5]!
+    for (const from of world.nodes) world.lose(from, deaf, 1)
+    world.run(30_000)
+    t.ok(world.agreed(deaf, 'dead'))
+    t.same(deaths, [])
+    world.heal()
+    t.ok(world.run(3000, () => world.isWhole) < 3000)
+  })
+
+  t.test(`one link that loses one way accuses nobody for long: seed ${seed}`, async t => {
+    const deaths: string[] = []
+    const onVerdict = ({ node, kind }: Verdict): void => {
+      if (kind === 'dead') deaths.push(node)
+    }
+    const world = whole({ seed, nodes: 10, onVerdict })
+    world.lose(world.nodes[1]!, world.nodes[2]!, 1)
+    world.run(120_000)
+    t.same(deaths, [])
+    t.ok(world.isWhole, 'helpers go round it')
+  })
+
+  t.test(`a good-bye is known by all at once, and a return too: seed ${seed}`, async t => {
+    const world = whole({ seed, nodes: 30, loss: 0.05 })
+    const gone = world.nodes[9]!
+    world.tell(gone, { kind: 'leaving' })
+    t.ok(world.run(2000, () => world.agreed(gone, 'left')) < 1000)
+    world.crash(gone)
+    world.run(10_000)
+    t.ok(world.agreed(gone, 'left'), 'it stays so')
+    world.start(gone)
+    t.ok(world.run(3000, () => world.isWhole) < 3000)
+  })
+
+  t.test(
+    `a node returns with an incarnation of the past, and is alive again: seed ${seed}`,
+    async t => {
+      const world = whole({ seed, nodes: 10 })
+      const node = world.nodes[4]!
+      for (let restart = 0; restart < 3; restart++) {
+        world.crash(node)
+        world.run(5000)
+        world.start(node)
+        world.run(5000)
+      }
+      world.crash(node)
+      world.run(5000)
+      t.ok(world.agreed(node, 'dead'))
+      world.start(node, 1) // Its disk was restored from an old backup.
+      t.ok(world.run(3000, () => world.isWhole) < 3000)
+    },
+  )
+
+  t.test(`half of the nodes vanish together, and the others all know: seed ${seed}`, async t => {
+    const world = whole({ seed, nodes: 20 })
+    const gone = world.nodes.slice(0, 10)
+    for (const node of gone) world.crash(node)
+    const tookMs = world.run(30_000, () => gone.every(node => world.agreed(node, 'dead')))
+    t.ok(tookMs < 10_000, `known by all after ${Math.round(tookMs)} ms`)
+    t.ok(world.isWhole, 'the survivors stay alive to each other')
+  })
+}
+
+t.test('clocks that differ by days change nothing', async t => {
+  const world = new SwimWorld({ seed: 1, nodes: 10, clockMs: index => (index - 5) * 86_400_000 })
+  t.ok(world.run(5000, () => world.isWhole) < 5000)
+  world.run(60_000)
+  t.ok(world.isWhole)
+  const gone = world.nodes[0]!
+  world.crash(gone)
+  t.ok(world.run(5000, () => world.agreed(gone, 'dead')) < 3500)
+})
+
+t.test('the same seed gives the same run', async t => {
+  const runs = [1, 2].map(() => {
+    const log: string[] = []
+    const onVerdict = ({ node, kind, incarnation }: Verdict, by: NodeId, atMs: number): void => {
+      log.push(`${atMs} ${by} ${node} ${kind} ${incarnation}`)
+    }
+    const world = new SwimWorld({ seed: 11, nodes: 10, loss: 0.2, onVerdict })
+    world.run(20_000)
+    return log
+  })
+  t.ok(runs[0]!.length > 90)
+  t.same(runs[0], runs[1])
+})
+
+t.test('without the papers the same weather kills the living', async t => {
+  // Shows that the tests above can fail: no helpers, no time to refute, no self-doubt.
+  const plain = swimOptions('lan', {
+    helpers: 0,
+    suspicionMult: 0.1,
+    confirmations: 0,
+    lastCallMs: 0,
+    stallMs: 1e9,
+  })
+  let deaths = 0
+  const onVerdict = ({ kind }: Verdict): void => {
+    if (kind === 'dead') deaths++
+  }
+  const world = new SwimWorld({ seed: 1, nodes: 20, loss: 0.05, swim: plain, onVerdict })
+  world.run(60_000)
+  t.ok(deaths > 10, `${deaths} deaths`)
+})

@@ -1,0 +1,274 @@
+import t from 'tap'
+import type {
+  ProbeAddress,
+  SwimMessage,
+  SwimUpdate,
+} from '../../../src/gossip/liveness/swim-message.ts'
+import { swimOptions } from '../../../src/gossip/liveness/swim-options.ts'
+import { INCARNATIONS_PER_START, Swim, type SwimEffect } from '../../../src/gossip/liveness/swim.ts'
+import type { NodeId } from '../../../src/model/ids.ts'
+import type { VerdictKind } from '../../../src/model/verdict.ts'
+import { createRandom } from '../../../src/util/random.ts'
+
+const SELF = 'self' as NodeId
+const A = 'a' as NodeId
+const B = 'b' as NodeId
+const X = 'x' as NodeId
+const MEMBERS = new Map([A, B, X].map((node, i) => [node, at(i)] as const))
+
+function at(port: number): ProbeAddress {
+  return { address: '10.0.0.1', port }
+}
+
+function create(): Swim {
+  const swim = new Swim({
+    self: SELF,
+    incarnation: 1,
+    options: swimOptions('lan'),
+    random: createRandom(1),
+    nowMs: 0,
+  })
+  swim.handle({ kind: 'members', members: MEMBERS }, 0)
+  return swim
+}
+
+function update(kind: VerdictKind, node: NodeId, incarnation: number, by = B): SwimUpdate {
+  return kind === 'suspect' ? { kind, node, incarnation, by } : { kind, node, incarnation }
+}
+
+/** Tells `swim` something, as gossip from A, whose own incarnation is 1. */
+function tell(swim: Swim, nowMs: number, ...updates: SwimUpdate[]): SwimEffect[] {
+  const message: SwimMessage = { kind: 'gossip', seq: 0, incarnation: 1, updates }
+  return swim.handle({ kind: 'received', from: A, message }, nowMs)
+}
+
+/** Lets time pass, with every tick when it is due. */
+function pass(swim: Swim, toMs: number): void {
+  while (swim.wakeAtMs < toMs) swim.handle({ kind: 'tick' }, swim.wakeAtMs)
+}
+
+function sends(effects: readonly SwimEffect[]): { to: NodeId; message: SwimMessage }[] {
+  return effects.flatMap(effect => (effect.kind === 'send' ? [effect] : []))
+}
+
+t.test('of two updates the higher incarnation wins, then the worse news', async t => {
+  // SWIM, section 4.2, with `left` on top, and with death only of those who were suspect for a while.
+  const cases = [
+    { held: 'alive 5', heard: 'alive 5', result: 'alive 5' },
+    { held: 'alive 5', heard: 'alive 6', result: 'alive 6' },
+    { held: 'alive 5', heard: 'alive 4', result: 'alive 5' },
+    { held: 'alive 5', heard: 'suspect 4', result: 'alive 5' },
+    { held: 'alive 5', heard: 'suspect 5', result: 'suspect 5' },
+    { held: 'alive 5', heard: 'suspect 6', result: 'suspect 6' },
+    { held: 'alive 5', heard: 'dead 4', result: 'alive 5' },
+    { held: 'alive 5', heard: 'dead 5', result: 'suspect 5' },
+    { held: 'alive 5', heard: 'dead 6', result: 'suspect 6' },
+    { held: 'alive 5', heard: 'left 4', result: 'alive 5' },
+    { held: 'alive 5', heard: 'left 5', result: 'left 5' },
+    { held: 'suspect 5', heard: 'alive 5', result: 'suspect 5' },
+    { held: 'suspect 5', heard: 'alive 6', result: 'alive 6' },
+    { held: 'suspect 5', heard: 'suspect 4', result: 'suspect 5' },
+    { held: 'suspect 5', heard: 'suspect 6', result: 'suspect 6' },
+    { held: 'suspect 5', heard: 'dead 5', result: 'suspect 5' },
+    { held: 'suspect 5', heard: 'dead 5', afterMs: 700, result: 'dead 5' },
+    { held: 'suspect 5', heard: 'left 5', result: 'left 5' },
+    { held: 'dead 5', heard: 'alive 5', result: 'dead 5' },
+    { held: 'dead 5', heard: 'suspect 5', result: 'dead 5' },
+    { held: 'dead 5', heard: 'alive 6', result: 'alive 6' },
+    { held: 'dead 5', heard: 'suspect 6', result: 'suspect 6' },
+    { held: 'dead 5', heard: 'dead 6', result: 'dead 6' },
+    { held: 'dead 5', heard: 'left 5', result: 'left 5' },
+    { held: 'left 5', heard: 'alive 5', result: 'left 5' },
+    { held: 'left 5', heard: 'dead 5', result: 'left 5' },
+    { held: 'left 5', heard: 'alive 6', result: 'alive 6' },
+    { held: 'unseen', heard: 'alive 0', result: 'alive 0' },
+    { held: 'unseen', heard: 'suspect 5', result: 'suspect 5' },
+    { held: 'unseen', heard: 'dead 5', result: 'dead 5' },
+    { held: 'unseen', heard: 'left 5', result: 'left 5' },
+  ]
+  for (const { held, heard, afterMs = 0, result } of cases) {
+    const swim = create()
+    if (held !== 'unseen') tell(swim, 1, parse(held))
+    pass(swim, 1 + afterMs)
+    tell(swim, 1 + afterMs, parse(heard))
+    const { kind, incarnation } = swim.verdictOf(X)!
+    t.equal(`${kind} ${incarnation}`, result, `${held}, then ${heard} after ${afterMs} ms`)
+  }
+})
+
+function parse(text: string): SwimUpdate {
+  const [kind, incarnation] = text.split(' ')
+  return update(kind as VerdictKind, X, Number(incarnation))
+}
+
+t.test('an admitted node that nothing was heard of counts as dead, until it is heard', async t => {
+  const swim = create()
+  t.same(swim.verdictOf(X), { node: X, kind: 'dead', incarnation: 0 })
+  t.equal(swim.verdictOf('other' as NodeId), undefined, 'others have no verdict')
+  const message: SwimMessage = { kind: 'ack', seq: 1, incarnation: 3, updates: [] }
+  const effects = swim.handle({ kind: 'received', from: X, message }, 10)
+  const verdict = { node: X, kind: 'alive', incarnation: 3 }
+  t.same(effects[0], { kind: 'verdict', verdict })
+  t.same(swim.verdictOf(X), verdict)
+  t.same(swim.verdictOf(SELF), { node: SELF, kind: 'alive', incarnation: INCARNATIONS_PER_START })
+})
+
+t.test('whatever is said against this node is refuted at once, one incarnation higher', async t => {
+  const own = INCARNATIONS_PER_START
+  const cases = [
+    { heard: update('suspect', SELF, own), result: own + 1 },
+    { heard: update('dead', SELF, own), result: own + 1 },
+    { heard: update('left', SELF, own), result: own + 1 },
+    { heard: update('alive', SELF, own + 7), result: own + 8 },
+    { heard: update('dead', SELF, own + 7), result: own + 8 },
+    { heard: update('alive', SELF, own), result: own },
+    { heard: update('suspect', SELF, own - 1), result: own },
+  ]
+  for (const { heard, result } of cases) {
+    const swim = create()
+    tell(swim, 1, update('alive', B, 1))
+    const messages = sends(tell(swim, 2, heard))
+    const name = `${heard.kind} ${heard.incarnation}`
+    t.equal(swim.incarnation, result, name)
+    if (result === own) continue
+    const told = heard.kind === 'suspect' ? [A, B] : [A]
+    t.same(
+      messages.map(({ to }) => to),
+      told,
+      `${name}: the teller and the accuser are told`,
+    )
+    const refutation = update('alive', SELF, result)
+    for (const { message } of messages) t.has(message.updates, [refutation], name)
+  }
+})
+
+t.test(
+  'a probe is answered to where it came from, with what is held against its sender',
+  async t => {
+    const swim = create()
+    tell(swim, 1, update('alive', X, 5), update('suspect', X, 5))
+    const message: SwimMessage = { kind: 'probe', seq: 9, incarnation: 5, updates: [] }
+    const effects = swim.handle({ kind: 'received', from: X, address: at(99), message }, 2)
+    const accusation = update('suspect', X, 5, SELF)
+    t.match(effects, [{ kind: 'send', to: X, address: at(99), message: { kind: 'ack', seq: 9 } }])
+    t.same(sends(effects)[0]?.message.updates[0], accusation)
+  },
+)
+
+t.test('who still accuses after a refutation is told of it', async t => {
+  const swim = create()
+  tell(swim, 1, update('alive', X, 6))
+  const [reply] = sends(tell(swim, 2, update('suspect', X, 5)))
+  t.equal(reply?.to, A)
+  t.same(reply?.message.updates[0], update('alive', X, 6))
+})
+
+t.test('a helper probes for another, and says either way that it tried', async t => {
+  const ask: SwimMessage = { kind: 'ask', seq: 77, incarnation: 1, target: X, updates: [] }
+  const swim = create()
+  tell(swim, 1, update('alive', X, 5))
+  const [probe] = sends(swim.handle({ kind: 'received', from: A, message: ask }, 2))
+  t.match(probe, { to: X, message: { kind: 'probe' } })
+  const { seq } = probe!.message
+  const answer: SwimMessage = { kind: 'ack', seq, incarnation: 5, updates: [] }
+  const forged = swim.handle({ kind: 'received', from: B, message: answer }, 3)
+  t.notOk(
+    sends(forged).some(({ message }) => message.kind === 'ack'),
+    'only the target can answer',
+  )
+  const acked = sends(swim.handle({ kind: 'received', from: X, message: answer }, 3))
+  t.match(acked, [{ to: A, message: { kind: 'ack', seq: 77 } }])
+
+  swim.handle({ kind: 'received', from: A, message: { ...ask, seq: 78 } }, 10)
+  const late = sends(swim.handle({ kind: 'tick' }, 10 + 0.8 * swimOptions('lan').probeTimeoutMs))
+  t.ok(late.some(({ to, message }) => to === A && message.kind === 'nack' && message.seq === 78))
+})
+
+t.test('a closed connection is a suspicion, and the accused is asked at once', async t => {
+  const swim = create()
+  tell(swim, 1, update('alive', X, 5))
+  const effects = swim.handle({ kind: 'connection-lost', node: X }, 2)
+  t.equal(swim.verdictOf(X)?.kind, 'suspect')
+  const probe = sends(effects).find(({ message }) => message.kind === 'probe')
+  t.same(probe?.message.updates[0], update('suspect', X, 5, SELF))
+  swim.handle({ kind: 'connection-lost', node: 'other' as NodeId }, 3)
+})
+
+t.test('when all connections close together, this node doubts itself', async t => {
+  const members = new Map(Array.from({ length: 8 }, (_, i) => [`n${i}` as NodeId, at(i)]))
+  const swim = new Swim({
+    self: SELF,
+    incarnation: 1,
+    options: swimOptions(),
+    random: createRandom(1),
+    nowMs: 0,
+  })
+  swim.handle({ kind: 'members', members }, 0)
+  const message: SwimMessage = { kind: 'gossip', seq: 0, incarnation: 1, updates: [] }
+  for (const from of members.keys()) swim.handle({ kind: 'received', from, message }, 1)
+  for (const node of members.keys()) swim.handle({ kind: 'connection-lost', node }, 2)
+  t.equal(swim.verdicts().filter(({ kind }) => kind === 'suspect').length, 3)
+})
+
+t.test('messages of nodes that are not members, and news of them, change nothing', async t => {
+  const swim = create()
+  const before = swim.verdicts()
+  const other = 'other' as NodeId
+  const message: SwimMessage = { kind: 'probe', seq: 1, incarnation: 1, updates: [] }
+  t.same(swim.handle({ kind: 'received', from: other, message }, 1), [])
+  tell(swim, 1, update('alive', A, 1), update('dead', other, 4))
+  t.same(
+    swim.verdicts().filter(({ node }) => node !== A),
+    before.filter(({ node }) => node !== A),
+  )
+})
+
+t.test('a node that is no longer admitted is forgotten', async t => {
+  const swim = create()
+  tell(swim, 1, update('alive', X, 5), update('suspect', X, 5))
+  swim.handle({ kind: 'members', members: new Map([[A, at(0)]]) }, 2)
+  t.equal(swim.verdictOf(X), undefined)
+  t.equal(swim.verdicts().length, 2)
+})
+
+t.test('after good-bye nothing is answered, and there is an end to it', async t => {
+  const swim = create()
+  tell(swim, 1, update('alive', X, 5))
+  const first = sends(swim.handle({ kind: 'leaving' }, 2))
+  const left = update('left', SELF, INCARNATIONS_PER_START)
+  t.same(first.map(({ to }) => to).toSorted(), [A, X])
+  for (const { message } of first) t.same(message.updates, [left])
+  t.same(tell(swim, 3, left), [], 'no refutation')
+  for (let round = 0; swim.wakeAtMs < Infinity; round++) {
+    t.ok(round < 5)
+    swim.handle({ kind: 'tick' }, swim.wakeAtMs)
+  }
+  t.equal(swim.verdictOf(SELF)?.kind, 'left')
+})
+
+t.test('after a stall nobody is accused for what happened meanwhile', async t => {
+  const swim = create()
+  tell(swim, 1, update('alive', A, 1), update('alive', B, 1), update('suspect', X, 1))
+  pass(swim, 500) // A probe is in flight, and a suspicion is open.
+  const health = swim.health
+  const effects = swim.handle({ kind: 'tick' }, swim.wakeAtMs + 60_000)
+  t.same(
+    effects.filter(({ kind }) => kind === 'verdict'),
+    [],
+  )
+  t.equal(swim.stalls, 1)
+  t.equal(swim.health, health + 1)
+  swim.handle({ kind: 'stalled', stallMs: 3000 }, swim.wakeAtMs)
+  t.equal(swim.stalls, 2)
+})
+
+t.test('a clock that goes back changes nothing', async t => {
+  const swim = create()
+  tell(swim, 5000, update('alive', X, 1))
+  const before = swim.verdicts()
+  t.same(
+    swim.handle({ kind: 'tick' }, -86_400_000).filter(({ kind }) => kind === 'verdict'),
+    [],
+  )
+  t.same(swim.verdicts(), before)
+})
