@@ -32,6 +32,9 @@ export function staticRefusal(
   for (const constraint of constraints) {
     const actual = attributeOf(node, constraint.field)
     if (isMet(constraint, actual)) continue
+    if (!isReadable(constraint)) {
+      return `constraint ${formatConstraint(constraint)}: cannot read the pattern (no lookaround, back references or \\b)`
+    }
     const has = actual === undefined ? `has no ${constraint.field}` : `has ${actual}`
     return `constraint ${formatConstraint(constraint)}: this node ${has}`
   }
@@ -53,12 +56,17 @@ function isMet({ operator, value }: Constraint, actual: string | undefined): boo
     case 'CLUSTER':
       return value === undefined || actual === value
     case 'LIKE':
-      return matchesPattern(value ?? '', actual)
+      return matchesPattern(value ?? '', actual) === true
     case 'UNLIKE':
-      return !matchesPattern(value ?? '', actual)
+      return matchesPattern(value ?? '', actual) === false
     case 'IS':
       return actual === value || isSameScalar(actual, value ?? '')
   }
+}
+
+function isReadable({ operator, value }: Constraint): boolean {
+  const hasPattern = operator === 'LIKE' || operator === 'UNLIKE'
+  return !hasPattern || matchesPattern(value ?? '', '') !== undefined
 }
 
 const SCALAR = /^-?\d{1,12}(?:\.\d{1,12})?$/

@@ -28,7 +28,7 @@ export function explain(input: PlacementInput, slotId: SlotId): Explanation[] {
   if (app === undefined || slot === undefined) return []
   const order = { chosen: 0, eligible: 1, refused: 2 }
   return [...state.nodes.values()]
-    .map(node => ({ node, score: distanceOf(slot, node.point) }))
+    .map(node => ({ node, score: distanceOf(slot, node.points) }))
     .toSorted((one, other) => one.score - other.score || (one.node.id < other.node.id ? -1 : 1))
     .map(({ node }, index): Explanation => {
       const named = { node: node.id, name: node.node.name, rank: index + 1 }

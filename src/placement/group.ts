@@ -1,7 +1,7 @@
 import { attributeOf, isHostname, staticRefusal } from './constraint.ts'
 import { hashText, mix32 } from './hash.ts'
 import type { PlacementApp, PlacementNode } from './input.ts'
-import { byPoint, createRing, type Ring, type RingMember } from './ring.ts'
+import { byId, createRing, type Ring, type RingMember } from './ring.ts'
 
 /** A node on the ring. */
 export interface GroupMember extends RingMember {
@@ -41,7 +41,7 @@ export function groupKey({ id, runtime, constraints }: PlacementApp): string {
   return JSON.stringify([runtime, constraints, own ? id : ''])
 }
 
-/** Finds the nodes that may hold slots of `app`. `members` are in the order of {@link byPoint}. */
+/** Finds the nodes that may hold slots of `app`. `members` are in the order of {@link byId}. */
 export function createGroup<Member extends GroupMember>(
   app: PlacementApp,
   members: readonly Member[],
@@ -68,7 +68,7 @@ export function updateGroup<Member extends GroupMember>(
   const added = came.filter(({ node }) => staticRefusal(app, node) === undefined)
   const kept = group.ring.members.filter(member => !gone.has(member))
   if (added.length === 0 && kept.length === group.ring.members.length) return group
-  const ring = createRing([...kept, ...added].toSorted(byPoint))
+  const ring = createRing([...kept, ...added].toSorted(byId))
   return { ring, clusters: group.clusters, ...createCells(app, ring) }
 }
 

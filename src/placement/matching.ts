@@ -122,7 +122,7 @@ export class Matching {
 
   /** Lets a slot ask a node that is new in its app's group, if it prefers it to the one that it has. */
   offer(slot: Slot, node: NodeState): boolean {
-    const distance = distanceOf(slot, node.point)
+    const distance = distanceOf(slot, node.points)
     if (distance > slot.reach >>> 0) return true
     const { held, app } = slot
     if (held === undefined) return false
@@ -329,7 +329,7 @@ function nextIn(
   const size = ring.members.length
   if (after === undefined && size > 0) {
     const member = closest(ring, slot)
-    if (suits(slot, member)) return createEdge(slot, member, tier, distanceOf(slot, member.point))
+    if (suits(slot, member)) return createEdge(slot, member, tier, distanceOf(slot, member.points))
   }
   if (slot.rankedRing !== ring) {
     slot.rankedRing = ring

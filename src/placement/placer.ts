@@ -4,7 +4,7 @@ import { staticRefusal } from './constraint.ts'
 import { createGroup, groupKey, updateGroup, type Group } from './group.ts'
 import type { Placement, PlacementApp, PlacementInput, PlacementNode, Unplaced } from './input.ts'
 import { Matching } from './matching.ts'
-import { byPoint } from './ring.ts'
+import { byId } from './ring.ts'
 import {
   createAppState,
   createNodeState,
@@ -74,7 +74,7 @@ export function createPlacer(): Placer {
 
 /** Computes a placement from nothing. */
 export function compute({ apps, nodes }: PlacementInput): PlacerState {
-  const members = nodes.map(createNodeState).toSorted(byPoint)
+  const members = nodes.map(createNodeState).toSorted(byId)
   const state: PlacerState = {
     nodes: new Map(members.map(member => [member.id, member])),
     apps: new Map(),
@@ -180,10 +180,10 @@ function isSmall({ goneNodes, newNodes, goneApps, newApps }: Change, state: Plac
 function advance(state: PlacerState, { goneNodes, newNodes, goneApps, newApps }: Change): boolean {
   const { matching } = state
   for (const app of goneApps) removeApp(state, app)
-  const came = newNodes.map(createNodeState).toSorted(byPoint)
+  const came = newNodes.map(createNodeState).toSorted(byId)
   const fresh: Slot[] = []
   if (came.length + goneNodes.length > 0 && !exchange(state, goneNodes, came, fresh)) return false
-  const members = newApps.length > 0 ? [...state.nodes.values()].toSorted(byPoint) : []
+  const members = newApps.length > 0 ? [...state.nodes.values()].toSorted(byId) : []
   for (const app of newApps) fresh.push(...addApp(state, app, members))
   for (const slot of fresh) matching.changed.add(slot)
   matching.start(fresh)
@@ -227,7 +227,7 @@ function exchange(
     }
   }
   for (const node of goneNodes) {
-    for (const { slot } of [...node.held]) {
+    for (const { slot } of node.held.slice()) {
       if (slot.only === undefined) restart(matching, slot, fresh)
     }
   }
@@ -263,7 +263,7 @@ function regroup(
   fitToGroup(app)
   if (app.firstQuota !== firstQuota) return false
   if (app.app.mode === 'global' || (cell !== undefined && app.cell !== undefined)) return true
-  for (const slot of [...app.slots]) {
+  for (const slot of app.slots.slice()) {
     const before = cell === undefined ? cells[slot.index] : cell.hash
     if ((app.cell ?? slot.cell)?.hash !== before) restart(matching, slot, fresh)
   }

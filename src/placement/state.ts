@@ -5,7 +5,7 @@ import { isHostname } from './constraint.ts'
 import { groupKey, isGrouped, spread, type Cell, type Group, type GroupMember } from './group.ts'
 import { hashText, mix32 } from './hash.ts'
 import type { PlacementApp, PlacementNode } from './input.ts'
-import { probesOf, type Probes, type Ranked, type Ring } from './ring.ts'
+import { pointsOf, probesOf, type Probes, type Ranked, type Ring } from './ring.ts'
 
 /** Why an edge was not accepted: no room on the node, or too many slots of the same app on it, or on nodes of its kind. */
 export type Rejection = 'room' | 'sibling' | 'value'
@@ -116,7 +116,7 @@ export function createNodeState(node: PlacementNode): NodeState {
   return {
     id: node.id,
     node,
-    point: hashText(node.id),
+    points: pointsOf(node.id),
     room,
     free: { ...room },
     held: [],
@@ -193,7 +193,7 @@ export function createSlots(state: AppState): Slot[] {
 
 /** Makes the slot that is number `index` of its app, or, if the app is `global`, that of the node `only`. */
 export function createSlot(app: AppState, index: number, only?: NodeState): Slot {
-  const hash = mix32(app.hash ^ mix32(only === undefined ? index + 1 : only.point)) | 0
+  const hash = mix32(app.hash ^ mix32(only === undefined ? index + 1 : only.points[0]!)) | 0
   const { start, stride } = probesOf(hash)
   return {
     id: slotIdOf(app.app.id, only === undefined ? index : only.id),

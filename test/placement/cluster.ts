@@ -75,9 +75,7 @@ const constraint: fc.Arbitrary<Constraint> = fc.constantFrom<Constraint>(
 export const anyApp: fc.Arbitrary<PlacementApp> = fc
   .record({
     id: fc.constantFrom('/a', '/b', '/c', '/d', '/e', '/f', '/g/h'),
-    mode: fc.constantFrom('replicated', 'replicated', 'replicated', 'global') as fc.Arbitrary<
-      PlacementApp['mode']
-    >,
+    mode: fc.constantFrom<PlacementApp['mode']>('replicated', 'replicated', 'replicated', 'global'),
     instances: fc.nat(9),
     memMb: fc.constantFrom(0, 100, 100, 300, 900),
     cpus: fc.constantFrom(0, 0.1, 0.7),
@@ -87,7 +85,7 @@ export const anyApp: fc.Arbitrary<PlacementApp> = fc
       { weight: 2, arbitrary: fc.array(constraint, { maxLength: 2 }) },
     ),
     maxPerNode: fc.constantFrom(undefined, undefined, undefined, 1, 2),
-    runtime: fc.constantFrom('docker', 'process') as fc.Arbitrary<PlacementApp['runtime']>,
+    runtime: fc.constantFrom<PlacementApp['runtime']>('docker', 'process'),
   })
   .map(({ id, memMb, cpus, maxPerNode, ...rest }) =>
     app(id, {
