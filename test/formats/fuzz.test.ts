@@ -38,7 +38,7 @@ t.test('readManifest() survives any text', async () => {
     '\uD800',
   )
   const soup = fc.array(shards, { maxLength: 40 }).map(pieces => pieces.join(''))
-  fc.assert(fc.property(fc.oneof(noise, soup), survives), { numRuns: 600 })
+  fc.assert(fc.property(fc.oneof(noise, soup), survives), { numRuns: 300 })
 })
 
 t.test('readManifest() survives broken examples', async () => {
@@ -134,7 +134,7 @@ t.test('readManifest() survives known fields with values of any kind', async () 
       const failed = problems.some(({ severity }) => severity === 'error')
       return failed === (spec === undefined) && survives(JSON.stringify(json))
     }),
-    { numRuns: 600 },
+    { numRuns: 300 },
   )
 })
 
@@ -149,12 +149,12 @@ t.test('readManifest() refuses bombs in bounded time', async t => {
     'nested maps': '{"a":'.repeat(2e4),
     'nested block': '- '.repeat(2e4),
     'alias bomb': `a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n${many(12, i => `a${i + 1}: &a${i + 1} [${many(10, () => `*a${i}`, ', ')}]`)}`,
-    'many keys': many(2e4, i => `k${i}: ${i}`),
+    'many keys': many(1e4, i => `k${i}: ${i}`),
     'many unknown fields': `{"id":"a","cmd":"x",${many(1e4, i => `"k${i}":1`, ',')}}`,
     'many bad ports': `{"id":"a","image":"x","ports":[${many(1e4, () => '{"port":-1,"x":1}', ',')}]}`,
     'many values': `[${many(3e5, () => '1', ',')}]`,
     'stray brackets': ']'.repeat(1e5),
-    'stray texts': '""'.repeat(3e5),
+    'stray texts': '""'.repeat(3e4),
     'one long text': `id: "${'a'.repeat(1e6)}`,
     'many Services': `---\n${many(
       600,
