@@ -29,12 +29,13 @@ export interface TestEngine {
 const DOCKERD = '/usr/sbin/dockerd'
 
 // A network namespace of its own keeps the machine's firewall as it is. A resolver that
-// refuses at once spares each failing pull 20 s, and /run/docker is shared by default.
+// refuses at once spares each failing pull 20 s, and /run/docker is shared by default. The
+// engine goes when the test dies, however it dies.
 const START = `
 ip link set lo up
 mount -t tmpfs none /run/docker
 mount --bind "$1/resolv.conf" /etc/resolv.conf
-exec dockerd --data-root "$1/data" --exec-root "$1/exec" -H "unix://$1/docker.sock" -p "$1/pid" --log-level error
+exec setpriv --pdeathsig TERM dockerd --data-root "$1/data" --exec-root "$1/exec" -H "unix://$1/docker.sock" -p "$1/pid" --log-level error
 `
 
 /** Finds a Docker engine or starts one, or says why there can be none. */

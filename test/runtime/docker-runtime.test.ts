@@ -16,6 +16,8 @@ const COMMANDS: Readonly<Record<Role, string>> = {
   'goes on': 'echo early; sleep 0.3; echo late',
 }
 
+// An engine's start and a dozen containers take 15 s, and far longer beside other tests.
+t.setTimeout(180_000)
 const engine = await startEngine()
 if ('skip' in engine) {
   t.pass('Docker tests are skipped', { skip: engine.skip })
