@@ -41,6 +41,11 @@ export function addressOf({ address, seenAt }: Member): ProbeAddress | undefined
   return address ?? seenAt
 }
 
+/** True when there is somewhere to send to. */
+export function hasAddress(member: Member): boolean {
+  return addressOf(member) !== undefined
+}
+
 /** True for members that take part: they are probed, gossiped to, and asked for help. */
 export function isActive({ state }: Member): boolean {
   return state === 'alive' || state === 'suspect'

@@ -23,9 +23,8 @@ import type { Random } from '../../util/random.ts'
 import {
   addressOf,
   claimOf,
-  createMember,
+  hasAddress,
   isActive,
-  isLost,
   noticeTo,
   verdictOfMember,
   type Member,
@@ -41,49 +40,9 @@ import {
 import { News } from './swim-news.ts'
 import type { SwimOptions } from './swim-options.ts'
 import { Probes, type Probe } from './swim-probes.ts'
-import { Rotation } from './swim-rotation.ts'
-import { suspicionMinMs, Suspicions, type Electorate } from './swim-suspicions.ts'
-
-/** What happened to this node. */
-export type SwimEvent =
-  /** Time passed: due at {@link Swim.wakeAtMs}; harmless earlier. */
-  | { readonly kind: 'tick' }
-  /** A message whose sender is proven to hold the cluster's key. `address` is where it came from, and where answers go. */
-  | {
-      readonly kind: 'received'
-      readonly from: NodeId
-      readonly address?: ProbeAddress
-      readonly message: SwimMessage
-    }
-  /** Who is admitted, and where each listens as far as that is known. This node itself may be among them. */
-  | { readonly kind: 'members'; readonly members: ReadonlyMap<NodeId, ProbeAddress | undefined> }
-  /** The last connection to a node closed: an immediate suspicion, not a verdict. */
-  | { readonly kind: 'connection-lost'; readonly node: NodeId }
-  /** The host noticed that it did not run for so long. Late ticks are noticed anyhow. */
-  | { readonly kind: 'stalled'; readonly stallMs: number }
-  /** Say good-bye. Nothing is answered from here on; done when {@link Swim.wakeAtMs} is Infinity. */
-  | { readonly kind: 'leaving' }
-
-/** What to do. Sending is best effort. */
-export type SwimEffect =
-  | {
-      readonly kind: 'send'
-      readonly to: NodeId
-      readonly address: ProbeAddress
-      readonly message: SwimMessage
-    }
-  | { readonly kind: 'verdict'; readonly verdict: Verdict }
-
-/** What a machine starts from. */
-export interface SwimInit {
-  readonly self: NodeId
-  /** Counts the starts of this node; higher than in every earlier run, or the node has to refute its own past first. */
-  readonly incarnation: number
-  readonly options: SwimOptions
-  readonly random: Random
-  /** The time now, on the clock that `handle` is given. */
-  readonly nowMs: number
-}
+import { Roster } from './swim-roster.ts'
+import { suspicionMinMs, Suspicions } from './swim-suspicions.ts'
+import type { SwimEffect, SwimEvent, SwimInit } from './swim-event.ts'
 
 /** Refutations within one run that cannot be taken for a later run: the first incarnation of run n is n × this. */
 export const INCARNATIONS_PER_START = 2 ** 16
@@ -108,9 +67,7 @@ export class Swim {
   readonly self: NodeId
   readonly #options: SwimOptions
   readonly #random: Random
-  readonly #members = new Map<NodeId, Member>()
-  readonly #active: Rotation<Member>
-  readonly #lost: Rotation<Member>
+  readonly #roster: Roster
   readonly #news = new News()
   readonly #suspicions: Suspicions
   readonly #probes = new Probes()
@@ -122,7 +79,6 @@ export class Swim {
   #seq: number
   #health = 0
   #stalls = 0
-  #aliveCount = 0
   #newsLimit = 0
   #heardAtMs: number
   #probeAtMs: number
@@ -138,8 +94,7 @@ export class Swim {
     this.self = self
     this.#options = options
     this.#random = random
-    this.#active = new Rotation(random)
-    this.#lost = new Rotation(random)
+    this.#roster = new Roster(random)
     this.#suspicions = new Suspicions(options)
     this.#incarnation = incarnation * INCARNATIONS_PER_START
     this.#seq = Math.floor(random() * 2 ** 32)
@@ -157,12 +112,13 @@ export class Swim {
   get wakeAtMs(): number {
     if (this.#farewells !== undefined) return this.#farewells > 0 ? this.#gossipAtMs : Infinity
     let wakeAtMs = Math.min(this.#probes.nextMs, this.#suspicions.nextMs)
-    if (this.#active.size > 0) {
+    if (this.#roster.active.size > 0) {
       wakeAtMs = Math.min(wakeAtMs, this.#probeAtMs)
       if (this.#news.size > 0) wakeAtMs = Math.min(wakeAtMs, this.#gossipAtMs)
     }
-    if (this.#lost.size > 0) wakeAtMs = Math.min(wakeAtMs, this.#lostAtMs)
-    if (this.#aliveCount > 0) wakeAtMs = Math.min(wakeAtMs, this.#heardAtMs + this.#silenceMs)
+    if (this.#roster.lost.size > 0) wakeAtMs = Math.min(wakeAtMs, this.#lostAtMs)
+    if (this.#roster.aliveCount > 0)
+      wakeAtMs = Math.min(wakeAtMs, this.#heardAtMs + this.#silenceMs)
     return wakeAtMs
   }
 
@@ -187,13 +143,13 @@ export class Swim {
       const kind = this.#farewells === undefined ? 'alive' : 'left'
       return { node, kind, incarnation: this.#incarnation }
     }
-    const member = this.#members.get(node)
+    const member = this.#roster.get(node)
     return member && verdictOfMember(member)
   }
 
   /** What is held of every member now, this node first. */
   verdicts(): Verdict[] {
-    return [this.self, ...this.#members.keys()].flatMap(node => this.verdictOf(node) ?? [])
+    return [this.self, ...this.#roster.nodes()].flatMap(node => this.verdictOf(node) ?? [])
   }
 
   /** Takes in what happened, and says what to do. Never throws. */
@@ -240,17 +196,18 @@ export class Swim {
     if (this.#suspicions.nextMs <= nowMs) {
       this.#minuteSuspicions()
     }
-    if (this.#aliveCount > 0 && nowMs >= this.#heardAtMs + this.#silenceMs) this.#suspectAll()
-    if (this.#active.size > 0 && nowMs >= this.#probeAtMs) {
+    if (this.#roster.aliveCount > 0 && nowMs >= this.#heardAtMs + this.#silenceMs)
+      this.#suspectAll()
+    if (this.#roster.active.size > 0 && nowMs >= this.#probeAtMs) {
       this.#probeAtMs = nowMs + this.#options.probeIntervalMs * (this.#health + 1)
       this.#connectionsLost = 0
-      const member = this.#active.next()
+      const member = this.#roster.active.next()
       if (member !== undefined) this.#probe(member)
     }
-    if (this.#lost.size > 0 && nowMs >= this.#lostAtMs) this.#lookForLost()
+    if (this.#roster.lost.size > 0 && nowMs >= this.#lostAtMs) this.#lookForLost()
     if (this.#news.size > 0 && nowMs >= this.#gossipAtMs) {
       this.#gossipAtMs = nowMs + this.#options.gossipIntervalMs
-      for (const member of this.#active.sample(this.#options.gossipFanout, hasAddress)) {
+      for (const member of this.#roster.active.sample(this.#options.gossipFanout, hasAddress)) {
         if (this.#news.size > 0) this.#send(member, 'gossip', 0)
       }
     }
@@ -272,11 +229,11 @@ export class Swim {
   #minuteSuspicions(): void {
     const { call, over } = this.#suspicions.due(this.#nowMs)
     for (const node of over) {
-      const member = this.#members.get(node)
+      const member = this.#roster.get(node)
       if (member !== undefined) this.#set(member, 'dead', member.incarnation)
     }
     for (const node of call) {
-      const member = this.#members.get(node)
+      const member = this.#roster.get(node)
       if (member !== undefined) this.#lastCall(member)
     }
   }
@@ -310,7 +267,7 @@ export class Swim {
 
   /** Nobody was heard for long: this node is cut off. It draws its conclusions, and keeps them to itself. */
   #suspectAll(): void {
-    for (const member of this.#active.items.filter(({ state }) => state === 'alive')) {
+    for (const member of this.#roster.active.items.filter(({ state }) => state === 'alive')) {
       this.#suspect(member, member.incarnation, this.self, 'quiet')
     }
   }
@@ -350,7 +307,7 @@ export class Swim {
   }
 
   #helpersFor(target: Member): Member[] {
-    return this.#active.sample(
+    return this.#roster.active.sample(
       this.#options.helpers,
       helper => helper !== target && helper.state === 'alive' && hasAddress(helper),
     )
@@ -359,10 +316,13 @@ export class Swim {
   /** Looks at nodes that are dead here: they may be back, or on the other side of a split that healed. */
   #lookForLost(): void {
     const { lostBurst, gossipIntervalMs } = this.#options
-    const count = Math.min(this.#lost.size, Math.max(1, Math.min(lostBurst, this.#lostHurry)))
+    const count = Math.min(
+      this.#roster.lost.size,
+      Math.max(1, Math.min(lostBurst, this.#lostHurry)),
+    )
     this.#lostHurry = Math.max(0, this.#lostHurry - count)
     for (let i = 0; i < count; i++) {
-      const member = this.#lost.next()
+      const member = this.#roster.lost.next()
       if (member !== undefined) this.#send(member, 'probe', this.#nextSeq())
     }
     this.#lostAtMs = this.#nowMs + (this.#lostHurry > 0 ? gossipIntervalMs : this.#lostPauseMs)
@@ -370,20 +330,20 @@ export class Swim {
 
   /** All nodes together look for a lost one about ten times per interval, so many look rarely each. */
   get #lostPauseMs(): number {
-    const share = Math.max(1, this.#electorate.nodes / (10 * this.#lost.size))
+    const share = Math.max(1, this.#roster.electorate.nodes / (10 * this.#roster.lost.size))
     return this.#options.lostProbeIntervalMs * share * (0.5 + this.#random())
   }
 
   /** Something changed for the better: look at all the lost quickly. */
   #hurry(): void {
-    this.#lostHurry = this.#lost.size
+    this.#lostHurry = this.#roster.lost.size
     if (this.#lostHurry > 0) {
       this.#lostAtMs = Math.min(this.#lostAtMs, this.#nowMs + this.#options.gossipIntervalMs)
     }
   }
 
   #connectionLost(node: NodeId): void {
-    const member = this.#members.get(node)
+    const member = this.#roster.get(node)
     if (member === undefined || !isActive(member)) return
     this.#connectionsLost++
     const credible = this.#health === 0 && this.#connectionsLost <= CONNECTIONS_BELIEVED
@@ -394,14 +354,15 @@ export class Swim {
   // --- Hearing ---
 
   #received(from: NodeId, address: ProbeAddress | undefined, message: SwimMessage): void {
-    const member = this.#members.get(from)
+    const member = this.#roster.get(from)
     if (member === undefined) return
     this.#heardAtMs = this.#nowMs
-    if (address !== undefined && member.address === undefined) this.#learnAddress(member, address)
+    if (address !== undefined && member.address === undefined)
+      this.#roster.learnAddress(member, address)
     const corrections: SwimUpdate[] = []
     for (const update of message.updates) {
       if (this.#isOutdated(update) && corrections.length < CORRECTIONS_MAX) {
-        const claim = claimOf(this.#members.get(update.node) ?? member, this.self)
+        const claim = claimOf(this.#roster.get(update.node) ?? member, this.self)
         if (claim !== undefined) corrections.push(claim)
       } else {
         this.#learn(update, member)
@@ -455,7 +416,7 @@ export class Swim {
   }
 
   #relay(asker: Member, askerAt: ProbeAddress, forSeq: number, node: NodeId): void {
-    const target = this.#members.get(node)
+    const target = this.#roster.get(node)
     const seq = this.#nextSeq()
     if (target === undefined || !hasAddress(target)) {
       this.#send(asker, 'nack', forSeq, askerAt)
@@ -473,7 +434,7 @@ export class Swim {
   /** True for an accusation that was refuted since: who still spreads it must be told. */
   #isOutdated({ kind, node, incarnation }: SwimUpdate): boolean {
     if (kind !== 'suspect' && kind !== 'dead') return false
-    const member = this.#members.get(node)
+    const member = this.#roster.get(node)
     return member !== undefined && incarnation < member.incarnation
   }
 
@@ -483,7 +444,7 @@ export class Swim {
       this.#refute(update, from)
       return
     }
-    const member = this.#members.get(node)
+    const member = this.#roster.get(node)
     if (member === undefined || incarnation < member.incarnation) return
     const isNewer = incarnation > member.incarnation
     switch (kind) {
@@ -495,7 +456,8 @@ export class Swim {
           this.#suspect(member, incarnation, update.by)
           this.#verify(member)
         } else if (member.state === 'suspect') {
-          if (this.#suspicions.confirm(node, update.by, this.#electorate)) this.#news.add(update)
+          if (this.#suspicions.confirm(node, update.by, this.#roster.electorate))
+            this.#news.add(update)
         }
         return
       case 'dead':
@@ -517,11 +479,11 @@ export class Swim {
       this.#suspect(member, incarnation, from.node, 'settled')
       return
     }
-    const enoughMs = suspicionMinMs(this.#options, this.#electorate.nodes) / 2
+    const enoughMs = suspicionMinMs(this.#options, this.#roster.electorate.nodes) / 2
     if (this.#suspicions.ageMs(member.node, this.#nowMs) >= enoughMs) {
       this.#set(member, 'dead', incarnation)
     } else {
-      this.#suspicions.settle(member.node, this.#electorate)
+      this.#suspicions.settle(member.node, this.#roster.electorate)
     }
   }
 
@@ -530,7 +492,7 @@ export class Swim {
     const { node, incarnation } = member
     if (member.state === 'alive') {
       this.#suspect(member, incarnation, this.self)
-    } else if (this.#suspicions.confirm(node, this.self, this.#electorate)) {
+    } else if (this.#suspicions.confirm(node, this.self, this.#roster.electorate)) {
       this.#news.add({ kind: 'suspect', node, incarnation, by: this.self })
     } else {
       return
@@ -546,12 +508,12 @@ export class Swim {
   ): void {
     this.#set(member, 'suspect', incarnation, how === 'quiet' ? undefined : by)
     const settled = how === 'settled'
-    this.#suspicions.open(member.node, by, settled, this.#electorate, this.#nowMs)
+    this.#suspicions.open(member.node, by, settled, this.#roster.electorate, this.#nowMs)
   }
 
   /** A few of those who hear an accusation look for themselves, so that it is settled soon. */
   #verify(member: Member): void {
-    const chance = this.#options.verifiers / this.#electorate.nodes
+    const chance = this.#options.verifiers / this.#roster.electorate.nodes
     if (this.#health === 0 && this.#random() < chance) this.#probe(member)
   }
 
@@ -563,7 +525,7 @@ export class Swim {
     this.#news.add({ kind: 'alive', node: this.self, incarnation: this.#incarnation })
     // Being missed means having been slow (Lifeguard, LHA-Probe).
     if (update.kind === 'suspect') this.#doubt(1)
-    const accuser = update.kind === 'suspect' ? this.#members.get(update.by) : undefined
+    const accuser = update.kind === 'suspect' ? this.#roster.get(update.by) : undefined
     for (const member of new Set([from, accuser ?? from])) {
       if (hasAddress(member)) this.#send(member, 'gossip', 0)
     }
@@ -574,11 +536,7 @@ export class Swim {
     const was = member.state
     const { node } = member
     this.#suspicions.close(node)
-    this.#unlist(member)
-    member.state = state
-    member.incarnation = incarnation
-    member.stale = false
-    this.#list(member)
+    this.#roster.setState(member, state, incarnation)
     this.#recount()
     this.#effects.push({ kind: 'verdict', verdict: verdictOfMember(member) })
     this.#tell(member, was, by)
@@ -599,64 +557,23 @@ export class Swim {
   // --- Members ---
 
   #setMembers(members: ReadonlyMap<NodeId, ProbeAddress | undefined>): void {
-    for (const [node, member] of this.#members) {
-      if (!members.has(node)) this.#removeMember(member)
-    }
-    let isFresh = false
-    for (const [node, address] of members) {
-      if (node === this.self) continue
-      const known = this.#members.get(node)
-      if (known === undefined) {
-        const member = createMember(node, address)
-        this.#members.set(node, member)
-        this.#list(member)
-        isFresh = true
-      } else if (!sameAddress(known.address, address)) {
-        this.#unlist(known)
-        known.address = address
-        this.#list(known)
-        isFresh ||= isLost(known)
-      }
-    }
+    const { removed, isFresh } = this.#roster.setMembers(members, this.self)
+    for (const member of removed) this.#forget(member)
     this.#recount()
     if (isFresh) this.#hurry()
   }
 
-  #removeMember(member: Member): void {
-    this.#unlist(member)
-    this.#members.delete(member.node)
+  #forget(member: Member): void {
     this.#suspicions.close(member.node)
     this.#probes.forgetMember(member)
     this.#news.drop(member.node)
   }
 
-  #learnAddress(member: Member, address: ProbeAddress): void {
-    if (sameAddress(member.seenAt, address)) return
-    this.#unlist(member)
-    member.seenAt = address
-    this.#list(member)
-  }
-
-  #list(member: Member): void {
-    if (isActive(member)) this.#active.add(member)
-    else if (isLost(member) && hasAddress(member)) this.#lost.add(member)
-    if (member.state === 'alive') this.#aliveCount++
-  }
-
-  #unlist(member: Member): void {
-    if (isActive(member)) this.#active.remove(member)
-    else if (isLost(member) && hasAddress(member)) this.#lost.remove(member)
-    if (member.state === 'alive') this.#aliveCount--
-  }
-
-  get #electorate(): Electorate {
-    return { nodes: this.#active.size + 1, confirmers: this.#aliveCount }
-  }
-
   #recount(): void {
-    const nodes = this.#active.size + 1
+    const nodes = this.#roster.active.size + 1
     this.#newsLimit = this.#options.retransmitMult * Math.ceil(Math.log10(nodes + 1))
-    if (this.#aliveCount < this.#options.confirmations) this.#suspicions.reckon(this.#electorate)
+    if (this.#roster.aliveCount < this.#options.confirmations)
+      this.#suspicions.reckon(this.#roster.electorate)
   }
 
   // --- Telling ---
@@ -693,9 +610,9 @@ export class Swim {
       incarnation,
       updates: [{ kind: 'left', node, incarnation }],
     }
-    const { size, items } = this.#active
+    const { size, items } = this.#roster.active
     const all = size <= FAREWELL.nodes
-    for (const member of all ? items : this.#active.sample(FAREWELL.nodes, hasAddress)) {
+    for (const member of all ? items : this.#roster.active.sample(FAREWELL.nodes, hasAddress)) {
       const address = addressOf(member)
       if (address !== undefined) {
         this.#effects.push({ kind: 'send', to: member.node, address, message })
@@ -707,12 +624,4 @@ export class Swim {
     this.#seq = (this.#seq + 1) % 2 ** 32
     return this.#seq
   }
-}
-
-function hasAddress(member: Member): boolean {
-  return addressOf(member) !== undefined
-}
-
-function sameAddress(one: ProbeAddress | undefined, other: ProbeAddress | undefined): boolean {
-  return one?.address === other?.address && one?.port === other?.port
 }

@@ -12,7 +12,8 @@ import type { NodeId } from '../../model/ids.ts'
 import { createRandom } from '../../util/random.ts'
 import { createCodec } from './codec.ts'
 import type { ProbeAddress, SwimMessage } from './swim-message.ts'
-import { Swim, type SwimEvent } from './swim.ts'
+import type { SwimEvent } from './swim-event.ts'
+import { Swim } from './swim.ts'
 import {
   COUNTERS,
   type CounterName,

@@ -3,7 +3,8 @@ import type { Verdict, VerdictKind } from '../../../src/model/verdict.ts'
 import { createRandom, type Random } from '../../../src/util/random.ts'
 import type { ProbeAddress, SwimMessage } from '../../../src/gossip/liveness/swim-message.ts'
 import { swimOptions, type SwimOptions } from '../../../src/gossip/liveness/swim-options.ts'
-import { Swim, type SwimEffect, type SwimEvent } from '../../../src/gossip/liveness/swim.ts'
+import type { SwimEffect, SwimEvent } from '../../../src/gossip/liveness/swim-event.ts'
+import { Swim } from '../../../src/gossip/liveness/swim.ts'
 import { TimeQueue } from './time-queue.ts'
 
 /** Knobs of a simulated cluster. Every number is drawn from, or fixed by, the seed. */

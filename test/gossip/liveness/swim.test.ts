@@ -5,7 +5,8 @@ import type {
   SwimUpdate,
 } from '../../../src/gossip/liveness/swim-message.ts'
 import { swimOptions } from '../../../src/gossip/liveness/swim-options.ts'
-import { INCARNATIONS_PER_START, Swim, type SwimEffect } from '../../../src/gossip/liveness/swim.ts'
+import type { SwimEffect } from '../../../src/gossip/liveness/swim-event.ts'
+import { INCARNATIONS_PER_START, Swim } from '../../../src/gossip/liveness/swim.ts'
 import type { NodeId } from '../../../src/model/ids.ts'
 import type { VerdictKind } from '../../../src/model/verdict.ts'
 import { createRandom } from '../../../src/util/random.ts'
