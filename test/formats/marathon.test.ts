@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict'
 import fc from 'fast-check'
 import t from 'tap'
 import { appSchema, type AppSpec } from '../../src/model/app.ts'
@@ -393,7 +394,7 @@ t.test('what came in goes out again, and comes in again as the same app', async 
       apps++
       const out = toMarathon(spec)
       const again = fromMarathon(out)
-      t.strictSame(again.spec && { ...again.spec, carried: undefined }, {
+      assert.deepStrictEqual(again.spec && { ...again.spec, carried: undefined }, {
         ...spec,
         carried: undefined,
       })
