@@ -8,12 +8,14 @@ import { closeSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { StatusAnswer } from '../../src/api/shapes.ts'
-import { mustRun, runCommand } from '../testbed/run-command.ts'
+import { mustRun } from '../testbed/run-command.ts'
 import { until } from '../testbed/process-table.ts'
 import type { BenchRow } from './row.ts'
 
 const NODES = 10
 const SHOAL = join(import.meta.dirname, '../../bin/shoal')
+/** How long ten daemons may take to start and meet, on two processors that have other work. */
+const MEET_MS = 120_000
 /** Time to settle after all have met: caches fill, meshes form, the JIT rests. */
 const SETTLE_MS = 20_000
 const WATCH_MS = 30_000
@@ -23,10 +25,13 @@ const TICKS_PER_SECOND = 100
 interface Daemon {
   readonly child: ChildProcess
   readonly dir: string
+  readonly apiPort: number
 }
 
 interface Usage {
   readonly rssBytes: number
+  /** Shared pages, Node's own program above all, divided among the daemons that share them. */
+  readonly pssBytes: number
   readonly cpuTicks: number
 }
 
@@ -37,7 +42,8 @@ export async function benchIdle(): Promise<BenchRow[]> {
   try {
     daemons.push(startDaemon(root, 1))
     await awaitNodes(daemons, 1)
-    const created = await mustRun([SHOAL, 'token', 'create'], { env: envOf(daemons[0]) })
+    const env = { SHOAL_DATA: daemons[0]?.dir ?? '' }
+    const created = await mustRun([SHOAL, 'token', 'create'], { env, timeoutMs: MEET_MS })
     const token = created.trim().split('\n').at(-1) ?? ''
     for (let number = 2; number <= NODES; number++) daemons.push(startDaemon(root, number, token))
     await awaitNodes(daemons, NODES)
@@ -62,6 +68,7 @@ interface Sample {
 function toRows(before: Sample, after: Sample): BenchRow[] {
   const seconds = WATCH_MS / 1000
   const rss = after.usage.map(({ rssBytes }) => rssBytes / 1e6)
+  const pss = after.usage.map(({ pssBytes }) => pssBytes / 1e6)
   const cpu = after.usage.map(
     ({ cpuTicks }, i) =>
       ((cpuTicks - (before.usage[i]?.cpuTicks ?? 0)) / TICKS_PER_SECOND / seconds) * 100,
@@ -77,6 +84,12 @@ function toRows(before: Sample, after: Sample): BenchRow[] {
       note,
     },
     { name: 'idle daemon, memory (largest)', value: Math.max(...rss), unit: 'MB', note },
+    {
+      name: 'idle daemon, memory (its share)',
+      value: mean(pss),
+      unit: 'MB',
+      note: 'pages shared with the other daemons counted once',
+    },
     {
       name: 'idle daemon, processor (mean)',
       value: mean(cpu),
@@ -96,12 +109,13 @@ function toRows(before: Sample, after: Sample): BenchRow[] {
 
 function startDaemon(root: string, number: number, token?: string): Daemon {
   const dir = join(root, `n${number}`)
+  const apiPort = 18_400 + number
   const options = {
     '--name': `n${number}`,
     '--data': dir,
     '--advertise': `127.0.0.${number}`,
     '--port': String(17_400 + number),
-    '--api-port': String(18_400 + number),
+    '--api-port': String(apiPort),
     '--dns-port': String(19_400 + number),
     '--docker': 'none',
     ...(token === undefined ? {} : { '--join': token }),
@@ -110,29 +124,30 @@ function startDaemon(root: string, number: number, token?: string): Daemon {
   const args = ['up', ...Object.entries(options).flat()]
   const child = spawn(SHOAL, args, { stdio: ['ignore', log, log] })
   closeSync(log)
-  return { child, dir }
+  return { child, dir, apiPort }
 }
 
-/** Waits until every daemon sees this many alive nodes. */
+/** Waits until every daemon sees this many alive nodes: over HTTP, which starts no process. */
 async function awaitNodes(daemons: readonly Daemon[], count: number): Promise<void> {
-  await until(`${count} nodes see each other`, 60_000, async () => {
+  await until(`${count} nodes see each other`, MEET_MS, async () => {
     const views = await Promise.all(daemons.map(countAlive))
     return views.every(seen => seen === count)
   })
 }
 
-async function countAlive(daemon: Daemon): Promise<number> {
-  if (daemon.child.exitCode !== null) {
-    const words = readFileSync(`${daemon.dir}.log`, 'utf8').trim().split('\n').slice(-3).join('\n')
-    throw new Error(`A daemon ended with ${daemon.child.exitCode}:\n${words}`)
+async function countAlive({ child, dir, apiPort }: Daemon): Promise<number> {
+  if (child.exitCode !== null) {
+    const words = readFileSync(`${dir}.log`, 'utf8').trim().split('\n').slice(-3).join('\n')
+    throw new Error(`A daemon ended with ${child.exitCode}:\n${words}`)
   }
-  const { code, stdout } = await runCommand([SHOAL, 'status', '--json'], { env: envOf(daemon) })
-  if (code !== 0) return 0
-  return (JSON.parse(stdout) as StatusAnswer).nodes.alive
-}
-
-function envOf(daemon: Daemon | undefined): Record<string, string> {
-  return { SHOAL_DATA: daemon?.dir ?? '' }
+  try {
+    const signal = AbortSignal.timeout(10_000)
+    const answer = await fetch(`http://127.0.0.1:${apiPort}/v1/status`, { signal })
+    return answer.ok ? ((await answer.json()) as StatusAnswer).nodes.alive : 0
+  } catch {
+    // Not listening yet, or too busy to answer: ask again, until the deadline of the caller.
+    return 0
+  }
 }
 
 function readUsage({ child }: Daemon): Usage {
@@ -140,7 +155,13 @@ function readUsage({ child }: Daemon): Usage {
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
   const status = readFileSync(`/proc/${child.pid}/status`, 'utf8')
   const rss = /^VmRSS:\s+(\d+) kB$/m.exec(status)?.[1]
-  return { rssBytes: Number(rss) * 1024, cpuTicks: Number(fields[11]) + Number(fields[12]) }
+  const rollup = readFileSync(`/proc/${child.pid}/smaps_rollup`, 'utf8')
+  const pss = /^Pss:\s+(\d+) kB$/m.exec(rollup)?.[1]
+  return {
+    rssBytes: Number(rss) * 1024,
+    pssBytes: Number(pss) * 1024,
+    cpuTicks: Number(fields[11]) + Number(fields[12]),
+  }
 }
 
 function readLoopbackBytes(): number {
