@@ -29,6 +29,7 @@ declare module 'hyperdht' {
       readonly bootstrap?: readonly string[] | undefined
       readonly host?: string | undefined
     })
+    destroy(): Promise<void>
   }
 }
 

@@ -59,10 +59,11 @@ export async function createLibp2pNode(options: Libp2pNodeOptions): Promise<Libp
     connectionGater: options.gater,
     connectionManager: {
       maxConnections: 1024,
-      maxParallelDials: 16,
-      dialTimeout: 8000,
-      addressDialTimeout: 4000,
-      inboundUpgradeTimeout: 5000,
+      maxParallelDials: 8,
+      // Generous: a starved machine that is cut off in the middle of a handshake only has to begin again.
+      dialTimeout: 15_000,
+      addressDialTimeout: 6000,
+      inboundUpgradeTimeout: 10_000,
       // A whole cluster may sit behind one address (NAT, lab, test) and come back at once.
       inboundConnectionThreshold: 256,
       maxIncomingPendingConnections: 64,
@@ -92,6 +93,13 @@ const createGossip = gossipsub({
   emitSelf: false,
   // To all neighbours at once: news crosses a cluster in one hop, and neighbours are bounded by the mesh.
   floodPublish: true,
+  // Since the author floods, forwarding is only for who is two hops away or missed it: half the usual copies do.
+  D: 4,
+  Dlo: 3,
+  Dhi: 6,
+  Dscore: 2,
+  Dout: 1,
+  Dlazy: 4,
   fallbackToFloodsub: false,
   allowPublishToZeroTopicPeers: true,
   ignoreDuplicatePublishError: true,

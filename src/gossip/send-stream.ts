@@ -18,7 +18,7 @@ export const SEND_PROTOCOL = '/shoal/send/1'
 const WELCOME = 0
 const REFUSED = 1
 const GREETING_BYTES_MAX = 512
-const GREETING_MS = 5000
+const GREETING_MS = 10_000
 const LAST_WORD_MS = 1000
 // Twice the worst time of a full message over a link of 10 Mbit/s.
 const MESSAGE_MS = 120_000

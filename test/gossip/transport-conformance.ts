@@ -56,6 +56,9 @@ async function collect(pieces: AsyncIterable<Uint8Array>): Promise<string[]> {
   return texts
 }
 
+const published = ({ told }: Peer): string[] =>
+  told.flatMap(each => (each.kind === 'published' ? [`${each.topic} ${each.text}`] : []))
+
 const isUp = (id: NodeId) => (told: Told) => told.kind === 'connected' && told.node === id
 const isDown = (id: NodeId) => (told: Told) => told.kind === 'disconnected' && told.node === id
 const isText = (text: string) => (told: Told) => 'text' in told && told.text === text
@@ -99,8 +102,6 @@ export function testTransport(t: Test, name: string, createBed: () => Promise<Be
       c.transport.send(a.id, bytes('end'))
       await Promise.all([b.until('end', isText('end')), a.until('end', isText('end'))])
 
-      const published = (peer: Peer): string[] =>
-        peer.told.flatMap(told => (told.kind === 'published' ? [`${told.topic} ${told.text}`] : []))
       t.strictSame(published(b), ['desired edit'], 'its own are not told')
       t.strictSame(
         published(a).filter(text => text === 'observed same').length,
@@ -154,11 +155,14 @@ export function testTransport(t: Test, name: string, createBed: () => Promise<Be
       const [to] = b.transport.multiaddrs()
       const many = collect(a.transport.call({ multiaddr: to! }, 'count', bytes('500'), options))
       t.equal((await many).length, 500, 'and by address')
-      t.match(b.told.filter(({ kind }) => kind === 'called')[0], {
-        from: a.id,
-        service: 'count',
-        admitted: true,
-      })
+      t.match(
+        b.told.find(({ kind }) => kind === 'called'),
+        {
+          from: a.id,
+          service: 'count',
+          admitted: true,
+        },
+      )
     }),
   )
 
