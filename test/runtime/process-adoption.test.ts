@@ -5,6 +5,7 @@ import { once } from 'node:events'
 import { existsSync, mkdtempSync, readFileSync, rmSync, watch, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import t, { type Test } from 'tap'
 import type { TaskId } from '../../src/model/ids.ts'
 import { BoundedLog } from '../../src/runtime/bounded-log.ts'
@@ -42,7 +43,7 @@ async function open(t: Test, dir: string): Promise<Runtime> {
 
 /** Starts a task by a daemon of its own, and kills that daemon hard. */
 async function startAndKillDaemon(dir: string, command: string): Promise<TaskId> {
-  const script = join(import.meta.dirname, 'process-daemon.ts')
+  const script = fileURLToPath(new URL('process-daemon.ts', import.meta.url))
   const daemon = spawn(process.execPath, [script, dir, command], {
     stdio: ['ignore', 'pipe', 'inherit'],
   })
