@@ -44,6 +44,9 @@ import { Roster } from './swim-roster.ts'
 import { suspicionMinMs, Suspicions } from './swim-suspicions.ts'
 import type { SwimEffect, SwimEvent, SwimInit } from './swim-event.ts'
 
+/** The contract of {@link Swim}, for who drives it. */
+export type { SwimEffect, SwimEvent, SwimInit } from './swim-event.ts'
+
 /** Refutations within one run that cannot be taken for a later run: the first incarnation of run n is n × this. */
 export const INCARNATIONS_PER_START = 2 ** 16
 
