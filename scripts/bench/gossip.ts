@@ -65,7 +65,7 @@ export async function benchGossip(): Promise<BenchRow[]> {
       { ...row('gossip, lost', lost, 'messages'), target: { max: 0 } },
       {
         ...row(`gossip, CPU of one edit on all ${NODES} nodes`, cpuMs, 'ms'),
-        note: 'what the latencies above would be with nothing else on one core',
+        note: 'all copies, signatures and heartbeats together: above 150, the latencies measure this CPU',
       },
       row('gossip, idle CPU of a node', idlePercent, '% of a core'),
       row('gossip, memory of a node', rssMb, 'MB'),

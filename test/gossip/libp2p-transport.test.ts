@@ -1,5 +1,6 @@
 import { connect as connectTcp } from 'node:net'
 import t from 'tap'
+import { GUESTS_MAX } from '../../src/gossip/guests.ts'
 import {
   startLibp2pTransport,
   type Libp2pTransportOptions,
@@ -89,6 +90,32 @@ t.test('libp2p: a stranger that has the key and says nothing is put out and repo
   t.strictSame(a.transport.connected(), [])
   await bed.close()
 })
+
+t.test(
+  'libp2p: strangers with the key have few connections, and members are not affected',
+  async t => {
+    const bed = await createBed()
+    const [a, b] = [await join(bed, 1), await join(bed, 2)]
+    a.transport.setAdmitted(new Set([a.id, b.id]))
+    const [address] = a.transport.multiaddrs()
+    const options = { signal: new AbortController().signal, timeoutMs: 5000 }
+    for (let n = 0; n < GUESTS_MAX; n++) {
+      const guest = await join(bed, 10 + n)
+      for await (const _ of guest.transport.call(
+        { multiaddr: address! },
+        'join',
+        Buffer.from('x'),
+        options,
+      ));
+    }
+    const oneMore = await join(bed, 30)
+    const call = oneMore.transport.call({ multiaddr: address! }, 'join', Buffer.from('x'), options)
+    await t.rejects(call[Symbol.asyncIterator]().next(), { code: 'unreachable' })
+    await meet(a, b)
+    t.strictSame(a.transport.connected(), [b.id])
+    await bed.close()
+  },
+)
 
 t.test('libp2p: two nodes that dial each other at once keep one connection', async t => {
   const bed = await createBed()
