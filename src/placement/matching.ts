@@ -120,21 +120,18 @@ export class Matching {
     node.rejected.length = 0
   }
 
-  /** Lets a slot ask a node that is new in its app's group, if it prefers it to the one that it has. */
-  offer(slot: Slot, node: NodeState): boolean {
+  /** Lets a slot ask a node that is new in its app's group, if it prefers it to what it has. */
+  offer(slot: Slot, node: NodeState): void {
     const distance = distanceOf(slot, node.points)
-    if (distance > slot.reach >>> 0) return true
-    const { held, app } = slot
-    if (held === undefined) return false
+    if (distance > slot.reach >>> 0) return
+    const { app } = slot
     const own = app.group.cellOf.get(node)
     const cell = app.cell ?? slot.cell
-    if (own === undefined || own === cell) {
-      this.#offer(createEdge(slot, node, 0, distance), held)
+    if (cell === undefined) return
+    if (own === undefined || own === cell) this.#offer(createEdge(slot, node, 0, distance))
+    if (own !== undefined && own.wide === cell.wide) {
+      this.#offer(createEdge(slot, node, 1, distance))
     }
-    if (own !== undefined && own.wide === cell?.wide) {
-      this.#offer(createEdge(slot, node, 1, distance), held)
-    }
-    return true
   }
 
   /**
@@ -150,8 +147,10 @@ export class Matching {
     return true
   }
 
-  #offer(edge: Edge, held: Edge): void {
-    if (compareEdges(edge, held) < 0 && suits(edge.slot, edge.node)) this.#queue.push(edge)
+  #offer(edge: Edge): void {
+    const { held } = edge.slot
+    if (held !== undefined && compareEdges(edge, held) > 0) return
+    if (suits(edge.slot, edge.node)) this.#queue.push(edge)
   }
 
   #decide(asked: Edge): boolean {

@@ -14,7 +14,9 @@ export function place(input: PlacementInput): Placement {
   return collect(compute(input))
 }
 
-// What a user of placement needs beside `place`, under the room's one name.
+/** What placement is used with, so that its users need one import. */
+export type { Placement, PlacementInput } from './input.ts'
 export { inputsHash, placementHash } from './digest.ts'
-export type { Placement, PlacementApp, PlacementInput, PlacementNode, Unplaced } from './input.ts'
-export { createPlacer, type Placer } from './placer.ts'
+export { createPlacer } from './placer.ts'
+/** See {@link createPlacer}. */
+export type { Placer } from './placer.ts'

@@ -243,7 +243,7 @@ function exchange(
       continue
     }
     for (const node of eligible) {
-      for (const slot of app.slots) if (!matching.offer(slot, node)) return false
+      for (const slot of app.slots) matching.offer(slot, node)
     }
   }
   return true

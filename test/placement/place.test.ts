@@ -49,7 +49,7 @@ t.test('place() decides every slot, and only slots that there are', async () => 
         .reduce((sum, { instances }) => sum + instances, 0)
       const got = [...placed.keys(), ...unplaced.keys()]
       const globals = new Set(
-        input.apps.filter(({ mode }) => mode === 'global').map(({ id }) => `${id}`),
+        input.apps.filter(({ mode }) => mode === 'global').map(({ id }): string => id),
       )
       return (
         got.filter(slot => !globals.has(slot.slice(0, slot.lastIndexOf('.')))).length === wanted &&

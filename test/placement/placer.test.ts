@@ -3,9 +3,18 @@ import t from 'tap'
 import type { PlacementInput } from '../../src/placement/input.ts'
 import { place, placementHash } from '../../src/placement/place.ts'
 import { createPlacer } from '../../src/placement/placer.ts'
-import { anyApp, anyInput, anyNode, app, node, nodes, print, violations } from './cluster.ts'
+import {
+  anyApp,
+  anyInput,
+  anyNode,
+  app,
+  node,
+  nodes as makeNodes,
+  print,
+  violations,
+} from './cluster.ts'
 
-const change = fc.oneof(
+const anyChange = fc.oneof(
   fc.record({ kind: fc.constant('node' as const), node: anyNode }),
   fc.record({ kind: fc.constant('no node' as const), at: fc.nat(20) }),
   fc.record({ kind: fc.constant('app' as const), app: anyApp }),
@@ -14,7 +23,7 @@ const change = fc.oneof(
 
 function apply(
   { apps, nodes }: PlacementInput,
-  by: typeof change extends fc.Arbitrary<infer C> ? C : never,
+  by: typeof anyChange extends fc.Arbitrary<infer C> ? C : never,
 ): PlacementInput {
   switch (by.kind) {
     case 'node':
@@ -30,7 +39,7 @@ function apply(
 
 t.test('Placer gives the answer of place() after any changes', async () => {
   fc.assert(
-    fc.property(anyInput, fc.array(change, { maxLength: 12 }), (input, changes) => {
+    fc.property(anyInput, fc.array(anyChange, { maxLength: 12 }), (input, changes) => {
       const placer = createPlacer()
       let now = input
       placer.place(now)
@@ -65,7 +74,7 @@ t.test('Placer gives the answer of place() on a crowded cluster', async () => {
   })
   fc.assert(
     fc.property(steps, fc.boolean(), (changes, zoned) => {
-      const all = nodes(60).map((each, index) =>
+      const all = makeNodes(60).map((each, index) =>
         node(each.id, {
           capacity: { cpus: 64, memMb: 1400 + (index % 3) * 128, diskMb: 0, gpus: 0 },
           labels: zoned ? { zone: `z${index % 3}` } : {},
@@ -91,18 +100,18 @@ t.test('Placer gives the answer of place() on a crowded cluster', async () => {
 
 t.test('Placer gives the same object when nothing changed', async t => {
   const placer = createPlacer()
-  const input = { apps: [app('/a')], nodes: nodes(3) }
+  const input = { apps: [app('/a')], nodes: makeNodes(3) }
   const first = placer.place(input)
   t.equal(placer.place(structuredClone(input)), first)
-  t.not(placer.place({ ...input, nodes: nodes(2) }), first)
+  t.not(placer.place({ ...input, nodes: makeNodes(2) }), first)
 })
 
 t.test('Placer leaves earlier answers as they were', async t => {
   const placer = createPlacer()
   const apps = [app('/a', { instances: 30 })]
-  const before = placer.place({ apps, nodes: nodes(100) })
+  const before = placer.place({ apps, nodes: makeNodes(100) })
   const text = print(before)
-  for (let count = 99; count > 60; count--) placer.place({ apps, nodes: nodes(count) })
+  for (let count = 99; count > 60; count--) placer.place({ apps, nodes: makeNodes(count) })
   t.equal(print(before), text)
 })
 
