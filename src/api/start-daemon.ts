@@ -145,4 +145,5 @@ export async function initCluster(
   return await makeCluster(nodeOptions(choices), log)
 }
 
+/** What a person may choose about a node. */
 export type { NodeChoices }

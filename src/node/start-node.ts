@@ -115,7 +115,7 @@ export async function startNode(options: NodeOptions, log: Logger): Promise<Node
   const peers = new PeerSync({ machine, transport, liveness, store: folder.store })
 
   const runner = startTaskRunner({
-    runtimes: await openRuntimes(options, folder, log),
+    runtimes: await openRuntimes(options, folder, key.node, log),
     node: { name: options.name, address: options.advertise },
     cluster: folder.cluster.cluster,
     push: event => push(event),
@@ -246,6 +246,7 @@ function listen(parts: {
 async function openRuntimes(
   options: NodeOptions,
   { cluster }: OpenFolder,
+  node: NodeId,
   log: Logger,
 ): Promise<TaskRunnerOptions['runtimes']> {
   const tell = (message: string): void => log.info(message)
@@ -260,6 +261,7 @@ async function openRuntimes(
   const docker = await startDockerRuntime({
     socketPath: options.docker,
     cluster: cluster.cluster,
+    node,
     log: tell,
   })
   return { docker, process: processes }

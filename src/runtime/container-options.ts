@@ -7,6 +7,7 @@ import type { FoundTask, Launch } from './runtime.ts'
 /** The labels by which a container is known to be a task of ours, whoever asks. */
 export const LABELS = {
   cluster: 'shoal.cluster',
+  node: 'shoal.node',
   app: 'shoal.app',
   slot: 'shoal.slot',
   revision: 'shoal.revision',
@@ -36,8 +37,14 @@ const taskLabels = z.object({
   [LABELS.ports]: z.string().default('[]').transform(parseJson).pipe(taskPorts),
 })
 
+/** Whose task a container is: an engine may serve several daemons, and several clusters. */
+export interface ContainerOwner {
+  readonly cluster: string
+  readonly node: string
+}
+
 /**
- * What to ask the Docker engine for, so that `launch` runs as a task of `cluster`.
+ * What to ask the Docker engine for, so that `launch` runs as a task of `owner`.
  *
  * - `resources.cpus` is a weight (1024 shares for each), `limits` are hard: a task may
  *   use what its neighbours leave idle.
@@ -49,7 +56,7 @@ const taskLabels = z.object({
  * - Never a restart policy: after a reboot the daemon decides first what should run.
  * - The log keeps the last 20 MB.
  */
-export function containerOptions(launch: Launch, cluster: string): ContainerCreateOptions {
+export function containerOptions(launch: Launch, owner: ContainerOwner): ContainerCreateOptions {
   const { task, slot, revision, spec, ports, env } = launch
   const shell = typeof spec.command === 'string' ? ['/bin/sh', '-c'] : undefined
   const entrypoint = spec.entrypoint ?? shell
@@ -67,7 +74,8 @@ export function containerOptions(launch: Launch, cluster: string): ContainerCrea
     Env: Object.entries(env).map(([name, value]) => `${name}=${value}`),
     Labels: {
       ...spec.labels,
-      [LABELS.cluster]: cluster,
+      [LABELS.cluster]: owner.cluster,
+      [LABELS.node]: owner.node,
       [LABELS.app]: appOfSlot(slot),
       [LABELS.slot]: slot,
       [LABELS.revision]: revision,

@@ -12,6 +12,7 @@ import { RuntimeError, type RuntimeEvent } from './runtime.ts'
 export interface DockerLinkOptions {
   readonly socketPath: string
   readonly cluster: string
+  readonly node: string
   /** See `DockerRuntimeOptions.answerMs`. */
   readonly answerMs: number
   /** May be told of an exit more than once: the last seconds are told again on each connection. */
@@ -131,7 +132,10 @@ export class DockerLink {
         filters: {
           type: ['container' as const],
           event: ['die', 'oom'],
-          label: [`${LABELS.cluster}=${this.#options.cluster}`],
+          label: [
+            `${LABELS.cluster}=${this.#options.cluster}`,
+            `${LABELS.node}=${this.#options.node}`,
+          ],
         },
         abortSignal: ending.signal,
       }

@@ -1,7 +1,7 @@
 import type { Container, ContainerCreateOptions, ContainerInfo } from 'dockerode'
 import type { TaskId } from '../model/ids.ts'
 import { digest } from '../util/keys.ts'
-import { containerOptions, LABELS, parseContainer } from './container-options.ts'
+import { containerOptions, type ContainerOwner, LABELS, parseContainer } from './container-options.ts'
 import { createDemux } from './demux.ts'
 import { dockerError, statusOf } from './docker-error.ts'
 import { execInContainer } from './docker-exec.ts'
@@ -28,6 +28,8 @@ export interface DockerRuntimeOptions {
   readonly socketPath?: string
   /** Only containers that carry this mark are listed or touched. */
   readonly cluster: string
+  /** And this one: an engine may serve the daemons of several nodes, as on a developer's machine. */
+  readonly node: string
   /**
    * An engine that takes longer, in milliseconds, for an answer that needs no work is taken to
    * hang. It is asked after half of it: a hang is known after 1.5 × this at most. Shorter finds
@@ -65,7 +67,7 @@ export async function startDockerRuntime(options: DockerRuntimeOptions): Promise
 }
 
 class DockerRuntime implements Runtime {
-  readonly #cluster: string
+  readonly #owner: ContainerOwner
   readonly #log: (message: string) => void
   readonly #link: DockerLink
   readonly #starting = new Set<TaskId>()
@@ -79,11 +81,11 @@ class DockerRuntime implements Runtime {
   #listener: ((event: RuntimeEvent) => void) | undefined
 
   constructor(options: DockerRuntimeOptions) {
-    const { socketPath = '/var/run/docker.sock', cluster, answerMs = 10_000, log } = options
-    this.#cluster = cluster
+    const { socketPath = '/var/run/docker.sock', cluster, node, answerMs = 10_000, log } = options
+    this.#owner = { cluster, node }
     this.#log = log ?? (() => undefined)
     const onEvent = (event: RuntimeEvent): void => this.#hear(event)
-    this.#link = new DockerLink({ socketPath, cluster, answerMs, onEvent })
+    this.#link = new DockerLink({ socketPath, cluster, node, answerMs, onEvent })
   }
 
   open(): Promise<void> {
@@ -240,7 +242,7 @@ class DockerRuntime implements Runtime {
     const { image } = spec
     if (image === undefined) throw badSpec(task, 'it has no image')
     if (spec.forcePull) await this.#pull(task, image, options)
-    const wanted = containerOptions(launch, this.#cluster)
+    const wanted = containerOptions(launch, this.#owner)
     try {
       return await this.#tryCreate(task, wanted)
     } catch (error) {
@@ -253,7 +255,7 @@ class DockerRuntime implements Runtime {
       if (statusOf(failure.cause) !== 409) throw failure
       if ((await this.#find(task, `start ${task}`)) !== undefined) throw startedTwice(task)
       // Another cluster's task, or another path, reads the same.
-      const name = `${wanted.name}-${digest(`${this.#cluster} ${task}`, 8)}`
+      const name = `${wanted.name}-${digest(`${this.#owner.cluster} ${task}`, 8)}`
       return await this.#tryCreate(task, { ...wanted, name })
     }
   }
@@ -306,7 +308,8 @@ class DockerRuntime implements Runtime {
   }
 
   #containers(doing: string, ...labels: readonly string[]): Promise<ContainerInfo[]> {
-    const label = [`${LABELS.cluster}=${this.#cluster}`, ...labels]
+    const { cluster, node } = this.#owner
+    const label = [`${LABELS.cluster}=${cluster}`, `${LABELS.node}=${node}`, ...labels]
     return this.#link.ask(doing, this.#link.answerMs, (docker, abortSignal) =>
       docker.listContainers({ all: true, filters: { label }, abortSignal }),
     )

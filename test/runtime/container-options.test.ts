@@ -79,17 +79,20 @@ t.test('containerOptions() gives what was asked for', async t => {
   ]
   for (const [name, app, expected] of cases) {
     const launch = makeLaunch({ image: 'i', ...app }, { ports: [web, dns, again] })
-    t.match(containerOptions(launch, 'c'), expected, name)
+    t.match(containerOptions(launch, { cluster: 'c', node: 'n' }), expected, name)
   }
   const host = makeLaunch({ image: 'i', network: 'host' }, { ports: [web] })
-  const { ExposedPorts: exposed, HostConfig: config } = containerOptions(host, 'c')
+  const { ExposedPorts: exposed, HostConfig: config } = containerOptions(host, {
+    cluster: 'c',
+    node: 'n',
+  })
   t.strictSame(exposed, {})
   t.strictSame(config?.PortBindings, {}, 'with host networking the task listens by itself')
 })
 
 t.test('parseContainer() reads back what containerOptions() wrote', async t => {
   const launch = makeLaunch({ image: 'i', labels: { 'shoal.task': 'forged' } }, { ports: [web] })
-  const { Labels: labels = {} } = containerOptions(launch, 'c')
+  const { Labels: labels = {} } = containerOptions(launch, { cluster: 'c', node: 'n' })
   const { task, slot, revision, ports } = launch
   const known = { task, slot, revision, ports, startedAtMs: 7000 }
   const cases: [string, string, object][] = [

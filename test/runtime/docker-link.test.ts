@@ -48,7 +48,7 @@ t.test('docker link: an engine that hangs is unreachable, and no call waits for 
   const { socketPath } = await playEngine(t, (_, response) => {
     if (!hangs) response.end('[]')
   })
-  const runtime = await startDockerRuntime({ socketPath, cluster: 'c', answerMs: 200 })
+  const runtime = await startDockerRuntime({ socketPath, cluster: 'c', node: 'n', answerMs: 200 })
   t.teardown(() => runtime.close())
   const events = new Events(runtime)
   t.strictSame(await runtime.list(), [])
@@ -65,7 +65,7 @@ t.test('docker link: an engine that hangs is unreachable, and no call waits for 
 
 t.test('docker link: an engine that hangs up is found again', async t => {
   const { socketPath, hangUp } = await playEngine(t, (_, response) => response.end('[]'))
-  const runtime = await startDockerRuntime({ socketPath, cluster: 'c' })
+  const runtime = await startDockerRuntime({ socketPath, cluster: 'c', node: 'n' })
   t.teardown(() => runtime.close())
   const events = new Events(runtime)
   t.strictSame(await runtime.list(), [])
@@ -85,7 +85,7 @@ t.test('docker link: an exit is told with its reason, once, and only of a known 
     response.writeHead(created ? 201 : path === '/_ping' ? 200 : 204)
     response.end(created ? '{"Id":"abc"}' : undefined)
   })
-  const runtime = await startDockerRuntime({ socketPath, cluster: 'c' })
+  const runtime = await startDockerRuntime({ socketPath, cluster: 'c', node: 'n' })
   t.teardown(() => runtime.close())
   const events = new Events(runtime)
   await runtime.start(launch, unhurried())
@@ -111,7 +111,7 @@ t.test('docker link: a failed start takes its container away again', async t => 
         .end('{"message":"Bind for 0.0.0.0:80 failed: port is already allocated"}')
     } else response.writeHead(path === '/_ping' ? 200 : 204).end()
   })
-  const runtime = await startDockerRuntime({ socketPath, cluster: 'c' })
+  const runtime = await startDockerRuntime({ socketPath, cluster: 'c', node: 'n' })
   t.teardown(() => runtime.close())
   const launch = makeLaunch({ image: 'i' })
   await t.rejects(runtime.start(launch, unhurried()), { code: 'port-taken', temporary: true })

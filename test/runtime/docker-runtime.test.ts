@@ -27,7 +27,7 @@ if ('skip' in engine) {
   const { socketPath } = engine
 
   const open = (cluster: string): ReturnType<typeof startDockerRuntime> =>
-    startDockerRuntime({ socketPath, cluster })
+    startDockerRuntime({ socketPath, cluster, node: 'n' })
   const app = (role: Role): { image: string; command: string } => ({
     image: IMAGE,
     command: COMMANDS[role],
@@ -151,7 +151,11 @@ if ('skip' in engine) {
 }
 
 t.test('docker runtime: a node without an engine says so', async t => {
-  const runtime = await startDockerRuntime({ socketPath: '/nonexistent/docker.sock', cluster: 'c' })
+  const runtime = await startDockerRuntime({
+    socketPath: '/nonexistent/docker.sock',
+    cluster: 'c',
+    node: 'n',
+  })
   t.teardown(() => runtime.close())
   const events = new Events(runtime)
   t.match(await events.find(({ kind }) => kind === 'unreachable'), {
