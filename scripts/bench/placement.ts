@@ -5,7 +5,9 @@ import type {
   PlacementInput,
   PlacementNode,
 } from '../../src/placement/input.ts'
-import { createPlacer, inputsHash, place, placementHash } from '../../src/placement/place.ts'
+import { inputsHash, placementHash } from '../../src/placement/digest.ts'
+import { place } from '../../src/placement/place.ts'
+import { createPlacer } from '../../src/placement/placer.ts'
 import type { BenchRow } from './row.ts'
 
 const SLOTS_PER_APP = 10

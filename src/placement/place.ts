@@ -13,10 +13,3 @@ import { collect, compute } from './placer.ts'
 export function place(input: PlacementInput): Placement {
   return collect(compute(input))
 }
-
-/** What placement is used with, so that its users need one import. */
-export type { Placement, PlacementInput } from './input.ts'
-export { inputsHash, placementHash } from './digest.ts'
-export { createPlacer } from './placer.ts'
-/** See {@link createPlacer}. */
-export type { Placer } from './placer.ts'

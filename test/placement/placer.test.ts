@@ -1,7 +1,8 @@
 import fc from 'fast-check'
 import t from 'tap'
 import type { PlacementInput } from '../../src/placement/input.ts'
-import { place, placementHash } from '../../src/placement/place.ts'
+import { placementHash } from '../../src/placement/digest.ts'
+import { place } from '../../src/placement/place.ts'
 import { createPlacer } from '../../src/placement/placer.ts'
 import {
   anyApp,
