@@ -246,7 +246,7 @@ function killGroup(leader: number): void {
 /** Polls until `holds` is true. Throws with what was waited for. */
 async function until(
   timeoutMs: number,
-  what: string,
+  what: string | (() => string),
   holds: () => Promise<boolean>,
 ): Promise<void> {
   const deadlineMs = performance.now() + timeoutMs

@@ -1,7 +1,7 @@
 import type { FastifyReply } from 'fastify'
 import { APP_ID_RULE, parseAppId, type AppId } from '../model/ids.ts'
 import type { NodeService } from '../node/service.ts'
-import { nearest } from './nearest.ts'
+import { nearest } from '../util/nearest.ts'
 import type { ErrorAnswer } from './shapes.ts'
 
 /** An answer that is no success: an HTTP status, and one line that says what to do. */

@@ -18,8 +18,8 @@ export interface RunningDaemon {
     readonly probe: number
     readonly dns: number
   }
-  /** Resolves when the daemon has ended by itself: it left its cluster, or was told to stop. */
-  readonly ended: Promise<void>
+  /** Resolves when the daemon has ended: whether in order, or because a part of it broke. */
+  readonly ended: Promise<{ readonly isBroken: boolean }>
   /** Says good-bye to the others and stops. Every task runs on. */
   close(): Promise<void>
 }
@@ -36,8 +36,9 @@ interface Open {
  */
 export async function startDaemon(choices: NodeChoices, log: Logger): Promise<RunningDaemon> {
   const options = nodeOptions(choices)
-  const { promise: ended, resolve: end } = Promise.withResolvers<void>()
+  const { promise: ended, resolve: end } = Promise.withResolvers<{ readonly isBroken: boolean }>()
   let hasLeft = false
+  let isBroken = false
   let closing: Promise<void> | undefined
 
   const daemon: Daemon = {
@@ -56,7 +57,11 @@ export async function startDaemon(choices: NodeChoices, log: Logger): Promise<Ru
   let current = await open(options)
 
   async function open(opened: NodeOptions): Promise<Open> {
-    const node = await startNode(opened, log)
+    const node = await startNode(opened, log, error => {
+      log.fatal({ err: error }, 'the liveness worker died: the daemon ends, its tasks run on')
+      isBroken = true
+      void close()
+    })
     try {
       return {
         node,
@@ -82,7 +87,7 @@ export async function startDaemon(choices: NodeChoices, log: Logger): Promise<Ru
       }
     } catch (error) {
       log.fatal({ err: error }, 'the daemon cannot go on')
-      end()
+      end({ isBroken: true })
     }
   }
 
@@ -91,7 +96,7 @@ export async function startDaemon(choices: NodeChoices, log: Logger): Promise<Ru
       await current.api.close()
       await current.node.close()
       if (hasLeft) await forgetCluster(options.dataDir)
-      end()
+      end({ isBroken })
     })()
     await closing
   }

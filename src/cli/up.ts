@@ -20,10 +20,10 @@ export async function up(choices: NodeChoices): Promise<void> {
   }
   process.once('SIGTERM', stop)
   process.once('SIGINT', stop)
-  await daemon.ended
+  const { isBroken } = await daemon.ended
   log.info('down')
   // Whatever a library still holds open must not keep a stopped daemon alive.
-  process.exit(0)
+  process.exit(isBroken ? 1 : 0)
 }
 
 /** Makes a cluster in the data folder, without starting a daemon. */
@@ -37,8 +37,5 @@ export async function init(
 
 function createLog(): Logger {
   const level = process.env['SHOAL_LOG'] ?? 'info'
-  return pino(
-    { level, base: null, timestamp: pino.stdTimeFunctions.isoTime },
-    pino.destination(2),
-  )
+  return pino({ level, base: null, timestamp: pino.stdTimeFunctions.isoTime }, pino.destination(2))
 }

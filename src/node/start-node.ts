@@ -39,9 +39,14 @@ export interface Node {
  * Starts a node: opens its folder, makes or joins a cluster if it has none, and
  * brings up gossip, liveness, the runtimes and DNS around one machine.
  *
+ * @param onBroken Called when a part that the node cannot do without has died: close it, and start again.
  * @throws {Error} With one line that says what to do.
  */
-export async function startNode(options: NodeOptions, log: Logger): Promise<Node> {
+export async function startNode(
+  options: NodeOptions,
+  log: Logger,
+  onBroken: (error: Error) => void,
+): Promise<Node> {
   await using stack = new AsyncDisposableStack()
   const folder = await openFolder(options, log)
   stack.defer(() => folder.store.close())
@@ -99,7 +104,7 @@ export async function startNode(options: NodeOptions, log: Logger): Promise<Node
     psk,
     bind: { address: bindAddress(options.advertise), port: options.port },
     incarnation: folder.identity.incarnation,
-    onError: error => log.error({ err: error }, 'liveness had an error'),
+    onError: onBroken,
   })
   parts.liveness = liveness
   stack.defer(() => liveness.close())

@@ -37,6 +37,9 @@ export const OFFER_INTERVAL_MS = 2_000
 /** Changes of the own record are gathered for so long before they are gossiped. */
 export const RECORD_GATHER_MS = 20
 
+/** An answer with so much of the document may be a part of it. */
+const FILL_PART_BYTES = 4 * 1024 * 1024
+
 /** A node that leaves for good waits so long for others to take over before it stops its tasks. */
 export const LEAVE_TIMEOUT_MS = 60_000
 
@@ -74,7 +77,7 @@ export class NodeMachine {
   readonly #own: OwnTasks
   readonly #record: OwnRecord
   readonly #inputs = new PlacementInputs()
-  readonly #placer = createPlacer()
+  readonly #placers = { first: createPlacer(), insisting: createPlacer() }
   readonly #connected = new Set<NodeId>()
   readonly #listed = new Set<'docker' | 'process'>()
   readonly #roomWaits = new Map<SlotId, number>()
@@ -111,7 +114,7 @@ export class NodeMachine {
     this.#members = new Members(self, nowMs)
     this.#own = new OwnTasks({ self, random })
     this.#record = new OwnRecord(options)
-    this.#placement = this.#placer.place(this.#input)
+    this.#placement = this.#placers.first.place(this.#input)
     this.#offerAtMs = nowMs + random() * OFFER_INTERVAL_MS
   }
 
@@ -282,7 +285,9 @@ export class NodeMachine {
         const merged = message.records.flatMap(signed =>
           this.#merged(from, this.#mergeRecord(signed)),
         )
-        return [...effects, ...merged]
+        // A large document comes in parts: ask for the next one now, not at the next offer.
+        const isPart = message.update.length >= FILL_PART_BYTES
+        return [...effects, ...merged, ...(isPart ? this.#exchange.ask(from, this.#nowMs) : [])]
       }
     }
   }
@@ -418,7 +423,7 @@ export class NodeMachine {
       .filter(
         record => desired.nodes.has(record.node) && this.#members.isEligible(record, this.#nowMs),
       )
-    const placed = placeOrInsist(this.#placer, this.#inputs.make(desired, records))
+    const placed = placeOrInsist(this.#placers, this.#inputs.make(desired, records))
     this.#input = placed.input
     this.#placement = placed.placement
     this.#ownSlots = [...this.#placement.placed]

@@ -70,13 +70,14 @@ export class PlacementInputs {
 
 /**
  * Places every slot. Where every node that could run a slot refuses it, the
- * refusals do not count: somebody has to go on trying.
+ * refusals do not count: somebody has to go on trying. Two placers, so that each sees
+ * only small changes from call to call.
  */
 export function placeOrInsist(
-  placer: Placer,
+  placers: { readonly first: Placer; readonly insisting: Placer },
   input: PlacementInput,
 ): { readonly input: PlacementInput; readonly placement: Placement } {
-  const first = placer.place(input)
+  const first = placers.first.place(input)
   const refused = new Set<SlotId>()
   for (const { refusals } of input.nodes) {
     for (const { slot } of refusals) if (first.unplaced.has(slot)) refused.add(slot)
@@ -87,7 +88,7 @@ export function placeOrInsist(
     return kept.length === node.refusals.length ? node : { ...node, refusals: kept }
   })
   const insisted = { ...input, nodes }
-  return { input: insisted, placement: placer.place(insisted) }
+  return { input: insisted, placement: placers.insisting.place(insisted) }
 }
 
 /** True when the step between two versions of a record changes what placement reads of it. */
