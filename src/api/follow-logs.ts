@@ -24,7 +24,7 @@ export async function* followLogs(
       }
     }
   } finally {
-    await Promise.all(Array.from(sources.values(), source => source.return?.(undefined)))
+    await Promise.all(Array.from(sources.values(), source => source.return(undefined)))
   }
 }
 

@@ -1,5 +1,6 @@
 import type { FastifyInstance, FastifyReply } from 'fastify'
 import { randomUUID } from 'node:crypto'
+import { z } from 'zod'
 import type { AppSpec } from '../model/app.ts'
 import { parseAppId, type AppId } from '../model/ids.ts'
 import type { Problem } from '../model/problem.ts'
@@ -80,7 +81,7 @@ export function addMarathonRoutes(app: FastifyInstance, service: NodeService): v
     name: 'marathon',
     version: service.version,
     elected: true,
-    leader: `${service.dns.address}`,
+    leader: service.dns.address,
     frameworkId: service.cluster,
   }))
 }
@@ -89,6 +90,8 @@ export function addMarathonRoutes(app: FastifyInstance, service: NodeService): v
 async function marathon(): Promise<typeof import('../formats/marathon.ts')> {
   return await import('../formats/marathon.ts')
 }
+
+const wildcard = z.object({ '*': z.string() })
 
 interface Deployment {
   readonly version: string
@@ -122,7 +125,7 @@ async function notValid(reply: FastifyReply, problems: readonly Problem[]): Prom
 }
 
 async function unknownApp(reply: FastifyReply, params: unknown): Promise<FastifyReply> {
-  const { '*': path } = params as { '*': string }
+  const { '*': path } = wildcard.parse(params)
   return await reply.code(404).send({ message: `App '/${path}' does not exist` })
 }
 
@@ -131,13 +134,13 @@ function split(
   service: NodeService,
   params: unknown,
 ): { readonly id: AppId | undefined; readonly rest: 'tasks' | 'versions' | '' } {
-  const { '*': path } = params as { '*': string }
+  const { '*': path } = wildcard.parse(params)
   const whole = parseAppId(path.replace(/\/$/, ''))
   const [, before, rest] = /^(.*)\/(tasks|versions)$/.exec(path) ?? []
   if (before === undefined || (whole !== undefined && service.desired().apps.has(whole))) {
     return { id: whole, rest: '' }
   }
-  return { id: parseAppId(before), rest: rest as 'tasks' | 'versions' }
+  return { id: parseAppId(before), rest: rest === 'tasks' ? 'tasks' : 'versions' }
 }
 
 function tasksOf(service: NodeService, id: AppId): TaskView[] {

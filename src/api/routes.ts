@@ -186,7 +186,7 @@ async function resolve(
 
 async function* followEvents(service: NodeService, signal: AbortSignal): AsyncIterable<string> {
   const queue = service.events().map(event => JSON.stringify(event))
-  let wake: () => void = () => undefined
+  let wake = doNothing
   const stop = service.listen(event => {
     // A reader that is too slow loses the oldest, and sees a gap in the times.
     if (queue.length < 10_000) queue.push(JSON.stringify(event))
@@ -253,3 +253,5 @@ function abortOf(request: { once(event: 'close', listener: () => void): unknown 
   request.once('close', () => aborted.abort())
   return aborted.signal
 }
+
+function doNothing(): void {}

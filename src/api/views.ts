@@ -257,7 +257,7 @@ function liveTasks(views: readonly TaskView[] | undefined): TaskView[] {
     .filter(
       ({ task, node }) => !isFinal(task.state) && ['alive', 'suspect'].includes(verdictOf(node)),
     )
-    .toSorted((one, other) => rank(one) - rank(other))
+    .toSorted((one, other) => urgency(one) - urgency(other))
 }
 
 /** What `ps` shows of a slot: its live tasks, else its last failure. */
@@ -274,7 +274,7 @@ function shownTasks(views: readonly TaskView[] | undefined): TaskView[] {
     })
 }
 
-function rank({ task }: TaskView): number {
+function urgency({ task }: TaskView): number {
   return isServing(task) ? 0 : task.state === 'running' ? 1 : 2
 }
 

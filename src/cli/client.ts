@@ -130,7 +130,7 @@ function withQuery(path: string, query: Record<string, string | undefined>): str
   const given = Object.entries(query).filter(
     (entry): entry is [string, string] => entry[1] !== undefined,
   )
-  return given.length === 0 ? path : `${path}?${new URLSearchParams(given)}`
+  return given.length === 0 ? path : `${path}?${new URLSearchParams(given).toString()}`
 }
 
 /** True when nobody listens there: the next place may do. */

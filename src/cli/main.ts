@@ -7,6 +7,7 @@
  * @module
  */
 
+import { inspect } from 'node:util'
 import { CommanderError } from 'commander'
 import { CliError } from './client.ts'
 import { note } from './print.ts'
@@ -22,7 +23,7 @@ try {
     const message = error instanceof Error ? error.message : String(error)
     note(`shoal: ${message}`)
     if (!(error instanceof CliError) && process.env['SHOAL_DEBUG'] !== undefined)
-      console.error(error)
+      note(inspect(error))
     process.exitCode = 1
   }
 }

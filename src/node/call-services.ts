@@ -23,7 +23,7 @@ export interface CallServicesOptions {
 }
 
 const logsRequest = z.strictObject({
-  task: z.string().min(1).max(320),
+  task: z.custom<TaskId>(value => typeof value === 'string' && value !== '' && value.length <= 320),
   follow: z.boolean(),
   tail: z.int().min(0).max(1_000_000).exactOptional(),
 })
@@ -107,7 +107,7 @@ export function createCallServices(options: CallServicesOptions): TransportListe
   async function* sendLogs(body: Uint8Array, signal: AbortSignal): AsyncIterable<Uint8Array> {
     const { task, ...rest } = logsRequest.parse(fromBytes(body))
     yield new Uint8Array() // The log may be silent for long: this is the sign that somebody is there.
-    for await (const { stream, data } of options.logs(task as TaskId, { ...rest, signal })) {
+    for await (const { stream, data } of options.logs(task, { ...rest, signal })) {
       yield Buffer.concat([Uint8Array.of(stream === 'stderr' ? 2 : 1), data])
     }
   }

@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto'
+import { z } from 'zod'
 import { createDesiredDoc } from '../crdt/desired-doc.ts'
 import { encodeJoinRequest, parseJoinAnswer, type JoinAnswer } from '../gossip/join.ts'
 import { startLibp2pTransport } from '../gossip/libp2p-transport.ts'
@@ -8,7 +9,7 @@ import type { NodeId } from '../model/ids.ts'
 import type { ClusterFile } from '../store/cluster-file.ts'
 import type { Identity } from '../store/identity.ts'
 import type { Store } from '../store/store.ts'
-import { createNodeKey, createVerify } from '../util/keys.ts'
+import { createNodeKey, createVerify, isNodeId } from '../util/keys.ts'
 import { bindAddress, type NodeOptions } from './options.ts'
 import { VERSION } from './version.ts'
 
@@ -20,6 +21,13 @@ const RETRY_MS = 1_000
 
 /** The store's key for the addresses of last time. */
 export const ADDRESSES_KEY = 'addresses'
+
+const remembered = z.array(
+  z.tuple([
+    z.custom<NodeId>(value => typeof value === 'string' && isNodeId(value)),
+    z.array(z.string()),
+  ]),
+)
 
 /** A cluster could not be made or joined. The message is one line that says what to do. */
 export class JoinError extends Error {
@@ -111,7 +119,9 @@ export function rememberAddresses(
 /** Where nodes were last seen. */
 export function rememberedAddresses(store: Store): Map<NodeId, readonly string[]> {
   const text = store.get(ADDRESSES_KEY)
-  return text === undefined ? new Map() : new Map(JSON.parse(text) as [NodeId, string[]][])
+  return text === undefined
+    ? new Map<NodeId, string[]>()
+    : new Map(remembered.parse(JSON.parse(text)))
 }
 
 /** Asks one address after the other, those of the token first, then what discovery finds. */

@@ -24,9 +24,9 @@ export async function openFolder(options: NodeOptions, log: Logger): Promise<Ope
   await mkdir(options.dataDir, { recursive: true, mode: 0o700 })
   const store = await openStore({ dir: options.dataDir })
   try {
-    const identity = await openIdentity(options.dataDir)
+    const identity = openIdentity(options.dataDir)
     const cluster =
-      (await existingCluster(options, log)) ?? (await newCluster(options, identity, store, log))
+      existingCluster(options, log) ?? (await newCluster(options, identity, store, log))
     return { store, identity, cluster }
   } catch (error) {
     await store.close()
@@ -39,18 +39,15 @@ export async function initCluster(
   options: NodeOptions,
   log: Logger,
 ): Promise<{ readonly cluster: string; readonly isNew: boolean }> {
-  const existing = await readClusterFile(options.dataDir)
+  const existing = readClusterFile(options.dataDir)
   if (existing !== undefined) return { cluster: existing.cluster, isNew: false }
   const { store, cluster } = await openFolder({ ...options, join: undefined }, log)
   await store.close()
   return { cluster: cluster.cluster, isNew: true }
 }
 
-async function existingCluster(
-  options: NodeOptions,
-  log: Logger,
-): Promise<ClusterFile | undefined> {
-  const existing = await readClusterFile(options.dataDir)
+function existingCluster(options: NodeOptions, log: Logger): ClusterFile | undefined {
+  const existing = readClusterFile(options.dataDir)
   if (existing !== undefined && options.join !== undefined) {
     log.info(
       { cluster: existing.cluster },
@@ -71,7 +68,7 @@ async function newCluster(
     join === undefined
       ? await foundCluster(identity, store, options.name)
       : await joinCluster(identity, store, { ...options, join }, line => log.info(line))
-  await writeClusterFile(options.dataDir, cluster)
+  writeClusterFile(options.dataDir, cluster)
   log.info(
     { cluster: cluster.cluster },
     join === undefined ? 'made a new cluster' : 'joined the cluster',

@@ -43,17 +43,6 @@ export async function resolve(
     throw new RangeError(`there is no record type ${type}: try A, AAAA or SRV`)
   const address = server.address === '0.0.0.0' ? '127.0.0.1' : server.address
   const message = await query(name, number, { address, port: server.port })
-  const section = (
-    of: ResolvedRecord['section'],
-    records: readonly (DnsRecord | UnknownRecord)[],
-  ): ResolvedRecord[] =>
-    records.map(record => ({
-      section: of,
-      name: record.name,
-      ttl: record.ttlSeconds,
-      type: record.type,
-      data: dataOf(record),
-    }))
   return {
     name,
     type: type.toUpperCase(),
@@ -97,4 +86,17 @@ function dataOf(record: DnsRecord | UnknownRecord): string {
     default:
       return record.data
   }
+}
+
+function section(
+  of: ResolvedRecord['section'],
+  records: readonly (DnsRecord | UnknownRecord)[],
+): ResolvedRecord[] {
+  return records.map(record => ({
+    section: of,
+    name: record.name,
+    ttl: record.ttlSeconds,
+    type: record.type,
+    data: dataOf(record),
+  }))
 }

@@ -1,7 +1,12 @@
 import type { Container, ContainerCreateOptions, ContainerInfo } from 'dockerode'
 import type { TaskId } from '../model/ids.ts'
 import { digest } from '../util/keys.ts'
-import { containerOptions, type ContainerOwner, LABELS, parseContainer } from './container-options.ts'
+import {
+  containerOptions,
+  type ContainerOwner,
+  LABELS,
+  parseContainer,
+} from './container-options.ts'
 import { createDemux } from './demux.ts'
 import { dockerError, statusOf } from './docker-error.ts'
 import { execInContainer } from './docker-exec.ts'

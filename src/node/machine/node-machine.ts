@@ -210,7 +210,14 @@ export class NodeMachine {
         return []
       case 'verdict-came':
         return this.#judge(event.verdict)
-      default:
+      case 'found':
+      case 'task-started':
+      case 'task-progressed':
+      case 'task-start-failed':
+      case 'task-exited':
+      case 'task-stopped':
+      case 'task-stop-failed':
+      case 'probed':
         return this.#takeTaskEvent(event)
     }
   }
@@ -518,7 +525,7 @@ export class NodeMachine {
       before?.inputsHash !== this.#hashes.inputsHash ||
       before.placementHash !== this.#hashes.placementHash
     const waits = this.#waits.map(({ slot, reason }) => ({ slot, reason }))
-    if (!this.#isRecordStale && !isHashNews && sameWaits(before?.waits, waits)) return false
+    if (!this.#isRecordStale && !isHashNews && sameWaits(before.waits, waits)) return false
     this.#isRecordStale = true
     if (before !== undefined && !this.#areFactsStale && this.#nowMs < this.#publishAtMs)
       return false
@@ -591,8 +598,8 @@ function asEffect(event: ClusterEvent): Effect {
   return { kind: 'tell', event }
 }
 
-function sameWaits(before: NodeRecord['waits'] | undefined, after: NodeRecord['waits']): boolean {
-  return JSON.stringify(before ?? []) === JSON.stringify(after)
+function sameWaits(before: NodeRecord['waits'], after: NodeRecord['waits']): boolean {
+  return JSON.stringify(before) === JSON.stringify(after)
 }
 
 function bareSpec(app: AppId, runtime: 'docker' | 'process'): AppSpec {

@@ -104,7 +104,7 @@ export class ObservedBook {
     this.#records.set(record.node, signed)
     for (const task of record.tasks) {
       let tasks = this.#bySlot.get(task.slot)
-      if (tasks === undefined) this.#bySlot.set(task.slot, (tasks = new Map()))
+      if (tasks === undefined) this.#bySlot.set(task.slot, (tasks = new Map<TaskId, RemoteTask>()))
       const servingSinceMs = isServing(task) ? (since.get(task.id) ?? nowMs) : undefined
       tasks.set(task.id, {
         node: record.node,
@@ -130,9 +130,11 @@ export function deltaBetween(
 ): RecordDelta {
   const known = new Map(before.tasks.map(task => [task.id, task]))
   const { node, incarnation, seq, tasks, ...rest } = after
-  const fields = Object.fromEntries(
-    Object.entries(rest).filter(([key, value]) => !same(before[key as keyof typeof rest], value)),
-  )
+  const fields: Record<string, unknown> = {}
+  const old: Readonly<Record<string, unknown>> = { ...before }
+  for (const [key, value] of Object.entries(rest)) {
+    if (!same(old[key], value)) fields[key] = value
+  }
   return {
     kind: 'delta',
     node,
@@ -150,10 +152,10 @@ export function deltaBetween(
 function applyDelta(base: NodeRecord, delta: RecordDelta): NodeRecord | undefined {
   const known = new Map<TaskId, Task>(base.tasks.map(task => [task.id, task]))
   for (const task of delta.tasks) known.set(task.id, task)
-  const tasks = delta.order.map(id => known.get(id))
-  if (tasks.includes(undefined)) return undefined
+  const tasks = delta.order.flatMap(id => known.get(id) ?? [])
+  if (tasks.length < delta.order.length) return undefined
   const { node, incarnation, seq, fields } = delta
-  return { ...base, ...fields, node, incarnation, seq, tasks: tasks as Task[] }
+  return { ...base, ...fields, node, incarnation, seq, tasks }
 }
 
 function same(one: unknown, other: unknown): boolean {
