@@ -1,0 +1,165 @@
+import { fixedPortsOf, runtimeOf, type AppSpec } from '../../src/model/app.ts'
+import { appOfSlot, type TaskId } from '../../src/model/ids.ts'
+import { isServing } from '../../src/model/task.ts'
+import type { Effect, NodeEvent } from '../../src/node/machine/events.ts'
+import { staticRefusal } from '../../src/placement/constraint.ts'
+import { inputsHash, placementHash } from '../../src/placement/digest.ts'
+import type { Placement } from '../../src/placement/input.ts'
+import type { SimHost } from './host.ts'
+
+/** A dead daemon's tasks may be in answers for so long: detection at its worst, and the time to live. */
+const DNS_LATE_MS = 10_000
+
+/** More events than this in a second of one machine, and it goes round in circles. */
+const EVENTS_PER_SECOND_MAX = 3_000
+
+/** Checks, while a simulation runs, what must hold at every moment. Numbers are those of the design's invariants. */
+export class Safety {
+  /** What was wrong, in the order in which it came to light. */
+  readonly violations: string[] = []
+  /** Starts and stops that were asked for so far. */
+  actions = 0
+  readonly #placements = new Map<string, string>()
+  readonly #seen = new WeakMap<SimHost, Placement>()
+  readonly #started = new Map<SimHost, Set<TaskId>>()
+  readonly #asked = new Map<string, Set<TaskId>>()
+  readonly #doubted = new Set<TaskId>()
+  readonly #rates = new WeakMap<SimHost, { second: number; events: number }>()
+
+  handled(host: SimHost, event: NodeEvent, effects: readonly Effect[], nowMs: number): void {
+    this.#checkRate(host, event, nowMs)
+    this.#checkPlacement(host)
+    if (event.kind === 'probed' && !event.healthy) this.#doubted.add(event.task)
+    const more: AppSpec[] = []
+    for (const effect of effects) {
+      switch (effect.kind) {
+        case 'start':
+          this.actions++
+          this.#checkStart(host, effect, more)
+          more.push(effect.spec)
+          setAt(this.#started, host).add(effect.task)
+          break
+        case 'stop':
+          this.actions++
+          this.#checkStop(host, effect.task)
+          break
+        case 'tell':
+          this.#checkTelling(host, effect.event.kind, effect.event.text)
+          break
+        default:
+      }
+    }
+  }
+
+  /** (8) Nobody is sent to a node that has been gone for long. Wanted a few times a second. */
+  checkAnswers(hosts: readonly SimHost[], nowMs: number): void {
+    const goneNodes = hosts.filter(
+      host => host.machine === undefined && nowMs - host.sinceMs > DNS_LATE_MS,
+    )
+    for (const { machine, name, sinceMs } of hosts) {
+      if (machine === undefined || nowMs - sinceMs < DNS_LATE_MS) continue
+      for (const gone of goneNodes) {
+        if (!machine.members.isAlive(gone.node)) continue
+        const tasks = machine.book.get(gone.node)?.tasks ?? []
+        const served = tasks.find(task => isServing(task))
+        if (served !== undefined) {
+          this.#fail(8, `${name} answers with ${served.id} of ${gone.name}, which is gone`)
+        }
+      }
+    }
+  }
+
+  /** (1) Equal inputs, equal placement: on all nodes, at all times. */
+  #checkPlacement(host: SimHost): void {
+    const { input, placement } = host.machine!.placed
+    if (this.#seen.get(host) === placement) return
+    this.#seen.set(host, placement)
+    const inputs = inputsHash(input)
+    const placed = placementHash(placement)
+    const known = this.#placements.get(inputs)
+    if (known === undefined) this.#placements.set(inputs, placed)
+    else if (known !== placed) this.#fail(1, `${host.name} placed otherwise from equal inputs`)
+  }
+
+  /** (3) What starts fits the node, its ports and its constraints. */
+  #checkStart(
+    host: SimHost,
+    { task, spec }: Extract<Effect, { kind: 'start' }>,
+    more: readonly AppSpec[],
+  ): void {
+    const { capacity, labels, hasDocker } = host.options
+    const specs = [...Array.from(host.tasks.live.values(), launch => launch.spec), ...more, spec]
+    const memMb = specs.reduce((sum, { resources }) => sum + resources.memMb, 0)
+    const cpus = specs.reduce((sum, { resources }) => sum + Math.round(resources.cpus * 1000), 0)
+    if (memMb > capacity.memMb || cpus > capacity.cpus * 1000) {
+      this.#fail(3, `${host.name} starts ${task} above its capacity: ${memMb} MB, ${cpus} mcpu`)
+    }
+    const ports = specs.flatMap(fixedPortsOf)
+    if (new Set(ports).size < ports.length) {
+      this.#fail(3, `${host.name} starts ${task} with a port that is taken: ${ports.join()}`)
+    }
+    const refusal = staticRefusal(
+      { constraints: spec.constraints, runtime: runtimeOf(spec) },
+      {
+        id: host.node,
+        name: host.name,
+        labels,
+        runtimes: { docker: hasDocker, process: true },
+        capacity,
+        accepting: true,
+        refusals: [],
+      },
+    )
+    if (refusal !== undefined) this.#fail(3, `${host.name} starts ${task}, but ${refusal}`)
+  }
+
+  /** (6, 7) Only our own tasks are stopped, and none that is wanted as it is. */
+  #checkStop(host: SimHost, task: TaskId): void {
+    if (!setAt(this.#started, host).has(task)) {
+      this.#fail(7, `${host.name} stops ${task}, which it never started`)
+      return
+    }
+    const asked = setAt(this.#asked, `${host.name} ${host.life}`)
+    if (asked.has(task)) return
+    asked.add(task)
+    const launch = host.tasks.live.get(task)
+    if (launch === undefined || this.#doubted.has(task)) return
+    const { machine } = host
+    const app = machine!.doc.read().apps.get(appOfSlot(launch.slot))
+    const isWanted =
+      machine!.placed.placement.placed.get(launch.slot) === host.node &&
+      app?.revision === launch.revision
+    const twins = [...host.tasks.live.values()].filter(
+      ({ slot, revision }) => slot === launch.slot && revision === launch.revision,
+    )
+    if (isWanted && twins.length === 1) {
+      this.#fail(6, `${host.name} stops ${task}, which is wanted there as it is`)
+    }
+  }
+
+  #checkTelling(host: SimHost, kind: string, text: string): void {
+    if (kind === 'placement-mismatch') this.#fail(1, `${host.name}: ${text}`)
+    if (kind === 'refused') this.#fail(2, `${host.name} took an honest node for a liar: ${text}`)
+    if (text.includes('is older than')) this.#fail(2, `${host.name}: its disk ${text}`)
+  }
+
+  /** (10) Nothing goes round in circles. */
+  #checkRate(host: SimHost, event: NodeEvent, nowMs: number): void {
+    const second = Math.floor(nowMs / 1000)
+    const rate = this.#rates.get(host)
+    if (rate?.second !== second) this.#rates.set(host, { second, events: 1 })
+    else if (++rate.events === EVENTS_PER_SECOND_MAX) {
+      this.#fail(10, `${host.name} handles ${rate.events} events a second, the last ${event.kind}`)
+    }
+  }
+
+  #fail(invariant: number, text: string): void {
+    this.violations.push(`(${invariant}) ${text}`)
+  }
+}
+
+function setAt<K, V>(sets: Map<K, Set<V>>, key: K): Set<V> {
+  let set = sets.get(key)
+  if (set === undefined) sets.set(key, (set = new Set()))
+  return set
+}

@@ -1,0 +1,242 @@
+import { createDesiredDoc } from '../../src/crdt/desired-doc.ts'
+import type { AppSpec } from '../../src/model/app.ts'
+import type { Edit } from '../../src/model/desired.ts'
+import type { NodeId, TaskId } from '../../src/model/ids.ts'
+import type { Effect, NodeEvent } from '../../src/node/machine/events.ts'
+import type { FakeBehaviour } from '../../src/runtime/fake-engine.ts'
+import type { Launch } from '../../src/runtime/runtime.ts'
+import { createRandom, type Random } from '../../src/util/random.ts'
+import { TimeQueue } from '../gossip/liveness/time-queue.ts'
+import { Connections } from './connections.ts'
+import { unrest } from './converged.ts'
+import { SimDisk } from './disk.ts'
+import { EditLedger, type AskedEdit } from './edit-ledger.ts'
+import { SimHost, type HostOptions, type HostWorld } from './host.ts'
+import { nodeOf, signerOf, verify } from './keys.ts'
+import { Network } from './network.ts'
+import { Safety } from './safety.ts'
+import { Story } from './story.ts'
+
+const REVIEW_MS = 100
+const ANSWERS_MS = 500
+
+/** Knobs of a simulated cluster. Every number is drawn from, or fixed by, the seed. */
+export interface WorldOptions {
+  readonly seed: number
+  readonly nodes: number
+  /** What is special about host `index`. @default nothing */
+  readonly host?: (index: number, random: Random) => Partial<HostOptions>
+}
+
+/** What tasks do; change it at will. */
+export interface TaskRules {
+  /** What a task that starts does with its life. */
+  behaviour: (host: SimHost, launch: Launch) => FakeBehaviour
+  isHealthy: (host: SimHost, task: TaskId, spec: AppSpec) => boolean
+}
+
+/**
+ * A whole cluster in one thread, on virtual time: real machines and real liveness on
+ * simulated disks, engines, clocks and links. The same seed replays exactly. What must
+ * hold at every moment is checked all along ({@link World.violations}).
+ */
+export class World implements HostWorld {
+  readonly random: Random
+  readonly network: Network
+  readonly story = new Story()
+  readonly hosts: SimHost[] = []
+  readonly ledger = new EditLedger()
+  readonly safety = new Safety()
+  readonly rules: TaskRules = {
+    behaviour: () => ({ startMs: 100 + 200 * this.random(), stopMs: 50 * this.random() }),
+    isHealthy: () => true,
+  }
+  readonly #options: WorldOptions
+  readonly #connections: Connections
+  readonly #queue = new TimeQueue<() => void>()
+  #nowMs = 0
+
+  constructor(options: WorldOptions) {
+    this.#options = options
+    this.random = createRandom(options.seed)
+    this.network = new Network(this.random)
+    this.#connections = new Connections(this.random, this.network)
+    const nodes = Array.from({ length: options.nodes }, (_, index) => nodeOf(index))
+    const founding = found(nodes)
+    for (const index of nodes.keys()) this.#addHost(index, founding)
+    for (const host of this.hosts) host.start()
+    this.#every(REVIEW_MS, () => this.#connections.review(this.hosts, this.#nowMs))
+    this.#every(ANSWERS_MS, () => this.safety.checkAnswers(this.hosts, this.#nowMs))
+  }
+
+  get nowMs(): number {
+    return this.#nowMs
+  }
+
+  /** Hosts whose daemon runs and stays. */
+  get up(): SimHost[] {
+    return this.hosts.filter(({ machine, isLeaving }) => machine !== undefined && !isLeaving)
+  }
+
+  /** What should never have been, in words. */
+  get violations(): readonly string[] {
+    return this.safety.violations
+  }
+
+  after(ms: number, act: () => void): void {
+    this.#queue.add(this.#nowMs + Math.max(0, ms), act)
+  }
+
+  hostOf(node: NodeId): SimHost | undefined {
+    return this.hosts.find(host => host.node === node)
+  }
+
+  peersOf(of: SimHost): SimHost[] {
+    return this.#connections.peersOf(of, this.hosts)
+  }
+
+  disconnect(of: SimHost, node: NodeId): void {
+    this.#connections.close(of, node)
+  }
+
+  behaviourOf(host: SimHost, launch: Launch): FakeBehaviour {
+    return this.rules.behaviour(host, launch)
+  }
+
+  isHealthy(host: SimHost, task: TaskId, spec: AppSpec): boolean {
+    return this.rules.isHealthy(host, task, spec)
+  }
+
+  handled(host: SimHost, event: NodeEvent, effects: readonly Effect[]): void {
+    this.safety.handled(host, event, effects, this.#nowMs)
+    this.ledger.handled(host, event, effects)
+    for (const effect of effects) this.#narrate(host, effect)
+  }
+
+  /** Makes an edit through a host. The answer is in what is returned, once it has come. */
+  edit(host: SimHost, edit: Edit): AskedEdit {
+    const asked = this.ledger.ask(host, edit)
+    this.story.add(this.#nowMs, host.name, `>> edit ${asked.request}: ${describeEdit(edit)}`)
+    host.take({ kind: 'edited', request: asked.request, edit })
+    return asked
+  }
+
+  /** Starts the daemon of a host again. */
+  restart(host: SimHost): void {
+    this.ledger.ended(host)
+    host.start()
+    this.safety.violations.push(...this.ledger.started(host).map(text => `(2) ${text}`))
+  }
+
+  /** Adds a machine that one of the others admits; it starts with what that one knows. */
+  join(by: SimHost): SimHost {
+    const index = this.hosts.length
+    this.edit(by, { kind: 'admit', node: nodeOf(index), name: `n${index}` })
+    const saved = by.machine?.doc.since(new Uint8Array([0]))
+    const host = this.#addHost(index, saved === undefined ? [] : [saved])
+    host.start()
+    return host
+  }
+
+  /** Runs for `forMs`, or until `done` holds (looked at ten times a second). Returns the time that passed. */
+  run(forMs: number, done?: () => boolean): number {
+    const startMs = this.#nowMs
+    const endMs = startMs + forMs
+    let lookAtMs = startMs
+    while (this.#queue.nextMs <= endMs) {
+      this.#nowMs = this.#queue.nextMs
+      if (done !== undefined && this.#nowMs >= lookAtMs) {
+        lookAtMs = this.#nowMs + 100
+        if (done()) return this.#nowMs - startMs
+      }
+      this.#queue.take()!()
+    }
+    this.#nowMs = endMs
+    return forMs
+  }
+
+  /** Runs until the cluster is at rest. Gives how long that took, or what it still lacks after `withinMs`. */
+  settle(withinMs: number): { readonly tookMs: number; readonly unrest: readonly string[] } {
+    let left: readonly string[] = []
+    const tookMs = this.run(withinMs, () => (left = unrest(this.hosts)).length === 0)
+    if (tookMs === withinMs) left = unrest(this.hosts)
+    return { tookMs, unrest: left }
+  }
+
+  /** Edits that the daemon they were made through should have answered by now. */
+  unanswered(): string[] {
+    return this.ledger.edits
+      .filter(({ result, host, life }) => result === undefined && host.life === life)
+      .map(({ request, host }) => `${host.name} never answered edit ${request}`)
+  }
+
+  #addHost(index: number, saved: readonly Uint8Array[]): SimHost {
+    const host = new SimHost(this, {
+      index,
+      node: nodeOf(index),
+      disk: new SimDisk(index + 1, saved),
+      labels: { zone: `z${index % 3}` },
+      capacity: { cpus: 4, memMb: 2048, diskMb: 10_000, gpus: 0 },
+      hasDocker: true,
+      clockMs: 0,
+      drift: 0,
+      ...this.#options.host?.(index, this.random),
+    })
+    this.hosts.push(host)
+    return host
+  }
+
+  #every(ms: number, act: () => void): void {
+    this.after(ms, () => {
+      act()
+      this.#every(ms, act)
+    })
+  }
+
+  #narrate({ name }: SimHost, effect: Effect): void {
+    const add = (text: string): void => this.story.add(this.#nowMs, name, text)
+    switch (effect.kind) {
+      case 'start':
+        return add(`starts ${effect.task} at ${effect.revision.slice(0, 6)}`)
+      case 'stop':
+        return add(`stops ${effect.task}`)
+      case 'reply': {
+        const { request, result } = effect
+        const text = result.ok ? `stored on ${result.storedOn.length}` : result.reason
+        return add(`<< edit ${request}: ${text}`)
+      }
+      case 'tell': {
+        const { kind, subject, text } = effect.event
+        // Of tasks every node tells the same: its own word will do.
+        if (kind === 'task' && !text.endsWith(` on ${name}`)) return
+        return add(`${kind} ${subject} ${text}`)
+      }
+      default:
+    }
+  }
+}
+
+/** The document of a new cluster with these nodes, made by the first one. */
+function found(nodes: readonly NodeId[]): Uint8Array[] {
+  const self = nodes[0]!
+  const doc = createDesiredDoc({ self, clientId: 1, sign: signerOf(self), verify })
+  return nodes.flatMap((node, index) => {
+    const edited = doc.edit({ kind: 'admit', node, name: `n${index}` }, { timeMs: 0 })
+    return edited.ok && edited.update !== undefined ? [edited.update] : []
+  })
+}
+
+function describeEdit(edit: Edit): string {
+  switch (edit.kind) {
+    case 'apply':
+      return `apply ${edit.specs.map(({ id, instances, update }) => `${id}×${instances} ${update.order}`).join(', ')}`
+    case 'scale':
+      return `scale ${edit.app} to ${edit.instances}`
+    case 'remove':
+      return `remove ${edit.app}`
+    case 'admit':
+      return `admit ${edit.name}`
+    case 'expel':
+      return `expel ${edit.node.slice(-4)}`
+  }
+}
