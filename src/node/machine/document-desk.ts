@@ -37,8 +37,12 @@ export class DocumentDesk {
   /** Answers owed to others once the update before them is on the disk. */
   readonly #storedAcks: { readonly token: number; readonly to: NodeId; readonly id: number }[] = []
   #lastToken = 0
+  /** True from an edit that the disk refused until the document is as the disk has it. */
+  #isReloading = false
   #persistedToken = 0
   #persistRetryAtMs = Infinity
+  /** While set, an update of another node is missing on the disk: nobody is told that anything is stored until the write with this token. */
+  #repairToken: number | undefined
   #admitted: ReadonlySet<NodeId> = new Set()
 
   constructor(options: DocumentDeskOptions) {
@@ -59,7 +63,7 @@ export class DocumentDesk {
 
   /** True while an edit is in the document but not on the disk: nobody may be shown it. */
   get isPersisting(): boolean {
-    return this.#edits.isPersisting
+    return this.#edits.isPersisting || this.#isReloading
   }
 
   wakeAtMs(): number {
@@ -68,7 +72,7 @@ export class DocumentDesk {
 
   /** Makes an edit, or queues it behind one that is not yet on the disk. */
   edit(request: number, edit: Edit, nowMs: number): Effect[] {
-    if (this.#edits.isPersisting) {
+    if (this.isPersisting) {
       if (this.#queue.length < QUEUE_MAX) {
         this.#queue.push({ request, edit })
         return []
@@ -93,6 +97,7 @@ export class DocumentDesk {
   /** The disk has everything up to `token`. Edits go on to `peers` for their disks. */
   persisted(token: number, peers: readonly NodeId[], nowMs: number): Effect[] {
     this.#persistedToken = Math.max(this.#persistedToken, token)
+    if (token === this.#repairToken) this.#repairToken = undefined
     return [
       ...this.#edits.persisted(token, peers, nowMs),
       ...this.#acknowledgeStored(),
@@ -104,14 +109,20 @@ export class DocumentDesk {
   persistFailed(token: number, reason: string, nowMs: number): Effect[] {
     const told = telling(nowMs, 'document', 'disk', `refused an update: ${reason}`)
     const failed = this.#edits.failed(token, reason)
-    if (failed !== undefined) return [...failed, { kind: 'reload' }, told]
+    if (failed !== undefined) {
+      this.#isReloading = true
+      return [...failed, { kind: 'reload' }, told]
+    }
     this.#persistRetryAtMs = nowMs + PERSIST_RETRY_MS
+    this.#repairToken = Infinity
+    this.#storedAcks.length = 0
     return [told]
   }
 
   /** Starts again from what the disk has. */
   reloaded(updates: readonly Uint8Array[], nowMs: number): Effect[] {
     const before = this.#doc.read()
+    this.#isReloading = false
     this.#doc = this.#open(updates)
     return [...this.changed(before, nowMs), ...this.#editNext(nowMs)]
   }
@@ -148,6 +159,7 @@ export class DocumentDesk {
 
   /** Owes `to` an answer when all that was taken so far is on the disk. */
   acknowledge(to: NodeId, id: number): Effect[] {
+    if (this.#repairToken !== undefined) return []
     this.#storedAcks.push({ token: this.#lastToken, to, id })
     return this.#acknowledgeStored()
   }
@@ -156,7 +168,9 @@ export class DocumentDesk {
     const effects = this.#edits.expire(nowMs)
     if (nowMs < this.#persistRetryAtMs) return effects
     this.#persistRetryAtMs = Infinity
-    return [...effects, { kind: 'persist', token: ++this.#lastToken, update: this.#doc.snapshot() }]
+    const token = ++this.#lastToken
+    this.#repairToken = token
+    return [...effects, { kind: 'persist', token, update: this.#doc.snapshot() }]
   }
 
   /** What follows from a change of the document: who is admitted, and what to tell. */
@@ -192,7 +206,7 @@ export class DocumentDesk {
 
   #editNext(nowMs: number): Effect[] {
     const effects: Effect[] = []
-    while (!this.#edits.isPersisting) {
+    while (!this.isPersisting) {
       const next = this.#queue.shift()
       if (next === undefined) break
       effects.push(...this.edit(next.request, next.edit, nowMs))
