@@ -1,0 +1,185 @@
+/** Cables that are pulled and networks that split, on three real Docker hosts. */
+
+import { isDeepStrictEqual } from 'node:util'
+import t from 'tap'
+import type { AppAnswer } from '../../src/api/shapes.ts'
+import type { TestHost } from '../../scripts/testbed/test-host.ts'
+import { fetchFrom, lookUp } from './docker-clients.ts'
+import { DockerCluster, eventually, onDockerHosts } from './docker-cluster.ts'
+
+const APP = '/hello'
+const hello = (greeting: string): object => ({
+  id: APP,
+  image: 'hello_world:latest',
+  instances: 6,
+  ports: [{ name: 'http', port: 9001 }],
+  env: { GREETING: greeting },
+  resources: { cpus: 0.1, memMb: 16 },
+  update: { monitor: '1s' },
+  stopGrace: '1s',
+})
+
+t.test('docker: network faults on three hosts', onDockerHosts(), async t => {
+  const cluster = await DockerCluster.start(t)
+  const [one, two, three] = [cluster.host(1), cluster.host(2), cluster.host(3)]
+  const survivors = [two, three]
+  await cluster.apply(one, hello('first'))
+  const before = await cluster.untilSettled(APP, 6)
+  t.strictSame(countBy(before.map(({ node }) => node)), { h1: 2, h2: 2, h3: 2 }, 'all take part')
+
+  await t.test('the slots of a host whose cable is pulled come back on the others', async t => {
+    const pulledMs = performance.now()
+    await cluster.bed.pullCable(one)
+    const unnamed = eventually('DNS of the others forgets the host', 30_000, async () => {
+      const found = await namesOf(survivors, one)
+      return found.length === 0 ? undefined : found
+    }).then(() => seconds(pulledMs))
+    await cluster.untilSettled(APP, 6, { hosts: survivors })
+    const replaced = seconds(pulledMs)
+    let places: string[] = []
+    await eventually('DNS of both names six instances', 10_000, async () => {
+      const [mine = [], others = []] = await Promise.all(
+        survivors.map(async server => await lookUp(two, server, '_hello._tcp.shoal')),
+      )
+      places = mine
+      return mine.length === 6 && isDeepStrictEqual(mine, others) ? undefined : { mine, others }
+    })
+    t.comment(
+      `cable pulled: out of DNS after ${(await unnamed).toFixed(1)} s, all slots run elsewhere after ${replaced.toFixed(1)} s and are in DNS after ${seconds(pulledMs).toFixed(1)} s`,
+    )
+    for (const place of places) t.equal(await fetchFrom(two, `http://${place}/`), 'hello\n')
+  })
+
+  await t.test('the lone host says what it sees, and keeps its tasks', async t => {
+    await eventually('it sees one of three', 20_000, async () => {
+      const { nodes } = await cluster.status(one)
+      return nodes.alive === 1 && nodes.admitted === 3 && nodes.missing === 2 ? undefined : nodes
+    })
+    t.match(await cluster.shoal(one, 'status'), /1 of 3 admitted nodes[^]*not a majority/)
+    const running = (await cluster.containers([one])).filter(container => container.running)
+    const lived = new Set(running.map(({ task }) => task))
+    const own = before.filter(({ node }) => node === 'h1')
+    t.ok(
+      own.every(({ task = '' }) => lived.has(task)),
+      'what ran on it runs on',
+    )
+  })
+
+  await t.test('plugged in again, every slot is one container, wherever one looks', async t => {
+    const pluggedMs = performance.now()
+    await cluster.bed.plugCable(one)
+    await cluster.untilWhole()
+    const seen = seconds(pluggedMs)
+    await cluster.untilSettled(APP, 6)
+    t.comment(
+      `cable plugged: whole after ${seen.toFixed(1)} s, each slot once after ${seconds(pluggedMs).toFixed(1)} s`,
+    )
+    await agree(cluster, 6)
+  })
+
+  await t.test(
+    'edits on both sides of a split end as one whole revision, told as a conflict',
+    async t => {
+      await cluster.bed.partition([[one], survivors])
+      await eventually('both sides know', 30_000, async () => {
+        const seen = await Promise.all(
+          [one, two].map(async host => (await cluster.status(host)).nodes),
+        )
+        return isDeepStrictEqual(
+          seen.map(({ alive }) => alive),
+          [1, 2],
+        )
+          ? undefined
+          : seen
+      })
+      const left = await cluster.apply(one, hello('from the left'))
+      const right = await cluster.apply(two, hello('from the right'))
+      t.equal(left.stored?.onlyHere, true, 'the lone side says that only it has the edit')
+      t.strictSame(right.stored?.on.toSorted(), ['h2', 'h3'], 'the other has two copies of its own')
+
+      const healedMs = performance.now()
+      await cluster.bed.heal()
+      await cluster.untilWhole()
+      const [winner, loser] = await agreeOnRevision(cluster, [
+        left.apps[0]?.revision ?? '',
+        right.apps[0]?.revision ?? '',
+      ])
+      t.comment(`healed: one revision everywhere after ${seconds(healedMs).toFixed(1)} s`)
+      for (const host of cluster.hosts) {
+        const { conflicts } = await cluster.status(host)
+        t.match(conflicts, [{ app: APP, kept: winner, lost: loser }], `told on host ${host.number}`)
+        t.match(await cluster.shoal(host, 'status'), /conflict {2}\/hello/)
+      }
+      const tasks = await cluster.untilSettled(APP, 6, { timeoutMs: 90_000 })
+      t.comment(`and each slot once after ${seconds(healedMs).toFixed(1)} s`)
+      t.strictSame(new Set(tasks.map(({ revision }) => revision)), new Set([winner]))
+      const { spec } = await cluster.ask<AppAnswer>(three, `/v1/app?app=${APP}`)
+      const greeting = winner === left.apps[0]?.revision ? 'from the left' : 'from the right'
+      t.equal(spec.env['GREETING'], greeting, 'the revision is whole')
+      for (const container of (await cluster.containers()).filter(({ running }) => running)) {
+        const { Env } = (await cluster.inspect(container)).Config
+        t.ok(Env.includes(`GREETING=${greeting}`), `${container.slot} runs it`)
+      }
+      await agree(cluster, 6)
+    },
+  )
+
+  await t.test('at the end nothing is left on any host', async t => {
+    await cluster.remove(APP)
+    t.strictSame(await cluster.containers(), [])
+    t.strictSame(await lookUp(one, two, '_hello._tcp.shoal'), [])
+  })
+
+  /** What DNS of these servers says is on a host. */
+  async function namesOf(servers: readonly TestHost[], host: TestHost): Promise<string[]> {
+    const found = await Promise.all(
+      servers.map(async server => await lookUp(two, server, '_hello._tcp.shoal')),
+    )
+    return found.flat().filter(place => place.startsWith(`${host.address}:`))
+  }
+})
+
+/** Waits until DNS of each host names the same instances, all of which answer a client. */
+async function agree(cluster: DockerCluster, instances: number): Promise<void> {
+  await eventually('DNS of all hosts agrees, and every instance answers', 15_000, async () => {
+    const answers = await Promise.all(
+      cluster.hosts.map(async server => await lookUp(server, server, '_hello._tcp.shoal')),
+    )
+    const [places = []] = answers
+    if (places.length !== instances || answers.some(one => !isDeepStrictEqual(one, places))) {
+      return answers
+    }
+    await Promise.all(
+      places.map(async place => await fetchFrom(cluster.host(1), `http://${place}/`)),
+    )
+    return undefined
+  })
+}
+
+/** Waits until all nodes want the same one of two revisions; gives it, and the other. */
+async function agreeOnRevision(
+  cluster: DockerCluster,
+  [left, right]: readonly [string, string],
+): Promise<readonly [winner: string, loser: string]> {
+  let winner = ''
+  await eventually('all nodes want one revision', 20_000, async () => {
+    const path = `/v1/app?app=${APP}`
+    const wanted = await Promise.all(
+      cluster.hosts.map(async host => (await cluster.ask<AppAnswer>(host, path)).revision),
+    )
+    winner = wanted[0] ?? ''
+    const isOne = wanted.every(one => one === winner) && [left, right].includes(winner)
+    return isOne ? undefined : wanted
+  })
+  return winner === left ? [left, right] : [right, left]
+}
+
+function countBy(names: readonly string[]): Record<string, number> {
+  return Object.fromEntries(
+    [...new Set(names)].toSorted().map(name => [name, names.filter(one => one === name).length]),
+  )
+}
+
+function seconds(sinceMs: number): number {
+  return (performance.now() - sinceMs) / 1000
+}
