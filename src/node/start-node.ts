@@ -58,6 +58,7 @@ export async function startNode(
     incarnation: folder.identity.incarnation,
     clientId: folder.identity.clientId,
     facts: factsOf(options),
+    engines: options.docker === 'none' ? ['process'] : ['docker', 'process'],
     sign: bytes => key.sign(bytes),
     verify,
     random: Math.random,

@@ -30,7 +30,7 @@ import { isFinal, isServing, type Task } from '../model/task.ts'
 import type { Room } from './room.ts'
 import { rolloutBlocker } from './rollout.ts'
 
-/** How long a start waits for room that handed-over tasks still hold, before they go first after all. */
+/** How long a start waits for room that handed-over tasks still hold, before they go first after all, and so do old revisions. */
 export const ROOM_PATIENCE_MS = 10_000
 
 /** A task on this node, with what only this node knows of it. */
@@ -124,7 +124,7 @@ export function plan(input: PlanInput): Plan {
     actions.push(...step.actions)
     if (step.wait !== undefined) waits.push(step.wait)
   }
-  return { actions: [...actions, ...makeRoom(input, bySlot, waits)], waits }
+  return { actions: [...actions, ...makeRoom(input, bySlot, waits, room)], waits }
 }
 
 /** The tasks that are neither over nor on their way out are live; those that are stopping still hold their place. */
@@ -276,23 +276,48 @@ function servingSince(input: PlanInput, app: WantedApp, slot: SlotId): number | 
 }
 
 /**
- * Two full nodes that swap tasks would wait for each other for ever. So after a
- * while, what is to be handed over and stands in the way goes first.
+ * Two full nodes that swap tasks would wait for each other for ever, and so would a
+ * rollout whose next slot has no room beside larger tasks of the old revision. So
+ * after a while as much as must goes first: what is to be handed over before what is
+ * to be replaced here, and nothing where it would not help.
  */
 function makeRoom(
   input: PlanInput,
   bySlot: ReadonlyMap<SlotId, readonly LocalTask[]>,
   waits: readonly Wait[],
+  room: Room,
 ): Action[] {
-  const patient = waits.every(({ slot, forRoom }) => {
+  const impatient = waits.filter(({ slot, forRoom }) => {
     const sinceMs = forRoom ? input.waitingForRoomSinceMs(slot) : undefined
-    return sinceMs === undefined || input.nowMs - sinceMs < ROOM_PATIENCE_MS
+    return sinceMs !== undefined && input.nowMs - sinceMs >= ROOM_PATIENCE_MS
   })
-  if (patient) return []
-  const actions: Action[] = []
+  if (impatient.length === 0) return []
+  let left = room.copy()
+  const foreign: LocalTask[] = []
+  const old: LocalTask[] = []
   for (const [slot, tasks] of bySlot) {
-    if (input.placed.get(slot) === input.self) continue
-    for (const local of tasks) stop(actions, local, 'its room is needed for what belongs here')
+    const isOwn = input.placed.get(slot) === input.self
+    const wanted = input.apps.get(appOfSlot(slot))?.revision
+    for (const local of tasks) {
+      if (local.task.state === 'stopping') left.release(local.spec)
+      else if (!isOwn) foreign.push(local)
+      else if (local.task.revision !== wanted) old.push(local)
+    }
+  }
+  const actions: Action[] = []
+  let candidates = [...foreign, ...old]
+  for (const { slot } of impatient) {
+    const spec = input.apps.get(appOfSlot(slot))?.spec
+    if (spec === undefined) continue
+    const trial = left.copy()
+    let going = 0
+    while (!trial.fits(spec) && going < candidates.length) trial.release(candidates[going++]!.spec)
+    if (!trial.take(spec)) continue
+    for (const local of candidates.slice(0, going)) {
+      stop(actions, local, 'its room is needed for what belongs here')
+    }
+    candidates = candidates.slice(going)
+    left = trial
   }
   return actions
 }

@@ -66,7 +66,7 @@ export class Connections {
           isOpen: true,
           noticeAtMs: Infinity,
         }))
-        this.#byPair.set(pair, { ends: ends as [End, End] } as Connection)
+        this.#byPair.set(pair, { ends: ends as [End, End] })
         one.take({ kind: 'connected', node: other.node })
         other.take({ kind: 'connected', node: one.node })
       }

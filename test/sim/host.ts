@@ -123,6 +123,7 @@ export class SimHost {
         capacity: options.capacity,
         version: '0.1.0',
       },
+      engines: options.hasDocker ? ['docker', 'process'] : ['process'],
       sign: signerOf(self),
       verify,
       random: createRandom(seed),

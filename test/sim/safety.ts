@@ -32,21 +32,16 @@ export class Safety {
     if (event.kind === 'probed' && !event.healthy) this.#doubted.add(event.task)
     const more: AppSpec[] = []
     for (const effect of effects) {
-      switch (effect.kind) {
-        case 'start':
-          this.actions++
-          this.#checkStart(host, effect, more)
-          more.push(effect.spec)
-          setAt(this.#started, host).add(effect.task)
-          break
-        case 'stop':
-          this.actions++
-          this.#checkStop(host, effect.task)
-          break
-        case 'tell':
-          this.#checkTelling(host, effect.event.kind, effect.event.text)
-          break
-        default:
+      if (effect.kind === 'start') {
+        this.actions++
+        this.#checkStart(host, effect, more)
+        more.push(effect.spec)
+        setAt(this.#started, host).add(effect.task)
+      } else if (effect.kind === 'stop') {
+        this.actions++
+        this.#checkStop(host, effect.task)
+      } else if (effect.kind === 'tell') {
+        this.#checkTelling(host, effect.event.kind, effect.event.text)
       }
     }
   }

@@ -195,23 +195,17 @@ export class World implements HostWorld {
 
   #narrate({ name }: SimHost, effect: Effect): void {
     const add = (text: string): void => this.story.add(this.#nowMs, name, text)
-    switch (effect.kind) {
-      case 'start':
-        return add(`starts ${effect.task} at ${effect.revision.slice(0, 6)}`)
-      case 'stop':
-        return add(`stops ${effect.task}`)
-      case 'reply': {
-        const { request, result } = effect
-        const text = result.ok ? `stored on ${result.storedOn.length}` : result.reason
-        return add(`<< edit ${request}: ${text}`)
-      }
-      case 'tell': {
-        const { kind, subject, text } = effect.event
-        // Of tasks every node tells the same: its own word will do.
-        if (kind === 'task' && !text.endsWith(` on ${name}`)) return
-        return add(`${kind} ${subject} ${text}`)
-      }
-      default:
+    if (effect.kind === 'start') add(`starts ${effect.task} at ${effect.revision.slice(0, 6)}`)
+    else if (effect.kind === 'stop') add(`stops ${effect.task}`)
+    else if (effect.kind === 'reply') {
+      const { request, result } = effect
+      add(
+        `<< edit ${request}: ${result.ok ? `stored on ${result.storedOn.length}` : result.reason}`,
+      )
+    } else if (effect.kind === 'tell') {
+      const { kind, subject, text } = effect.event
+      // Of tasks every node tells the same: its own word will do.
+      if (kind !== 'task' || text.endsWith(` on ${name}`)) add(`${kind} ${subject} ${text}`)
     }
   }
 }

@@ -1,3 +1,4 @@
+import { INCARNATIONS_PER_START } from '../../gossip/liveness/swim.ts'
 import type { Admission } from '../../model/desired.ts'
 import type { NodeId } from '../../model/ids.ts'
 import type { NodeRecord } from '../../model/node-record.ts'
@@ -53,6 +54,23 @@ export class Members {
     return this.verdict(node)?.kind === 'alive'
   }
 
+  /**
+   * Since when what an alive node's record says can be relied on; nothing while the node
+   * is in doubt, and nothing for a record of before its last start: after a loss of power
+   * none of those tasks need be there.
+   */
+  reliableSinceMs({ node, incarnation }: NodeRecord): number | undefined {
+    const verdict = this.verdict(node)
+    if (verdict?.kind !== 'alive') return undefined
+    if (incarnation < Math.floor(verdict.incarnation / INCARNATIONS_PER_START)) return undefined
+    return verdict.sinceMs
+  }
+
+  /** True when the time is over in which this node learns what it needs after a start. */
+  isStartOver(nowMs: number): boolean {
+    return nowMs - this.#startedAtMs >= START_GRACE_MS
+  }
+
   /** True when slots may belong to the node: it is present, or has just gone for a restart. */
   isEligible(record: NodeRecord, nowMs: number): boolean {
     if (this.isPresent(record.node)) return true
@@ -66,7 +84,7 @@ export class Members {
     hasRecord: (node: NodeId) => boolean,
     nowMs: number,
   ): boolean {
-    if (nowMs - this.#startedAtMs >= START_GRACE_MS) return true
+    if (this.isStartOver(nowMs)) return true
     for (const node of admitted.keys()) {
       const kind = this.verdict(node)?.kind
       if (kind === undefined || (this.isPresent(node) && !hasRecord(node))) return false

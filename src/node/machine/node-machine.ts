@@ -8,7 +8,7 @@ import type { Verdict } from '../../model/verdict.ts'
 import { inputsHash, placementHash } from '../../placement/digest.ts'
 import type { Placement, PlacementInput } from '../../placement/input.ts'
 import { createPlacer } from '../../placement/placer.ts'
-import { plan, type Wait } from '../../reconcile/plan.ts'
+import { plan, type RemoteTask, type Wait } from '../../reconcile/plan.ts'
 import { createRoom } from '../../reconcile/room.ts'
 import type { Verify } from '../../util/keys.ts'
 import { pick, shuffle, type Random } from '../../util/random.ts'
@@ -51,6 +51,11 @@ export interface NodeMachineOptions {
   /** Identity of this writer in the document; two live writers must never share one. */
   readonly clientId: number
   readonly facts: NodeFacts
+  /**
+   * The engines that this node is to have: nothing is started before each has said
+   * what runs on it, or the time for that is over, because all share the node's room.
+   */
+  readonly engines: readonly ('docker' | 'process')[]
   readonly sign: (bytes: Uint8Array) => Uint8Array
   readonly verify: Verify
   readonly random: Random
@@ -460,10 +465,7 @@ export class NodeMachine {
       unplaced: new Set(this.#placement.unplaced.keys()),
       own: this.#ownSlots,
       local,
-      remote: slot =>
-        this.#book
-          .tasksOf(slot)
-          .filter(({ node }) => node !== this.self && this.#members.isPresent(node)),
+      remote: slot => this.#othersTasksOf(slot),
       room: createRoom(
         capacity,
         live.map(({ spec }) => spec),
@@ -480,14 +482,28 @@ export class NodeMachine {
     // An engine that is away can neither start nor stop: its tasks may run on, and are found again.
     const isUsable = (runtime: 'docker' | 'process'): boolean =>
       runtimes[runtime] && this.#listed.has(runtime)
+    const knowsRoom =
+      this.#options.engines.every(engine => this.#listed.has(engine)) ||
+      this.#members.isStartOver(nowMs)
     const runtimeOfTask = new Map(local.map(({ task, spec }) => [task.id, runtimeOf(spec)]))
     return result.actions.flatMap(action => {
       if (action.kind === 'stop') {
         if (!isUsable(runtimeOfTask.get(action.task)!)) return []
         return this.#own.stop(action.task, action.reason, nowMs)
       }
-      if (!isUsable(runtimeOf(action.app.spec))) return []
+      if (!knowsRoom || !isUsable(runtimeOf(action.app.spec))) return []
       return this.#own.begin(action.slot, action.app, nowMs)
+    })
+  }
+
+  /** What others say of a slot, and since when that can be relied on: not while its node is in doubt, nor after a new start until it spoke. */
+  #othersTasksOf(slot: SlotId): RemoteTask[] {
+    return this.#book.tasksOf(slot).flatMap(({ node, task, servingSinceMs }) => {
+      const record = this.#book.get(node)
+      if (node === this.self || record === undefined || !this.#members.isPresent(node)) return []
+      const sinceMs = this.#members.reliableSinceMs(record)
+      if (servingSinceMs === undefined || sinceMs === undefined) return [{ node, task }]
+      return [{ node, task, servingSinceMs: Math.max(servingSinceMs, sinceMs) }]
     })
   }
 
