@@ -1,10 +1,10 @@
-import { pino, type Logger } from 'pino'
 import { initCluster, startDaemon, type NodeChoices } from '../api/start-daemon.ts'
 import { CliError } from './client.ts'
+import { createLog } from './log.ts'
 
 /**
- * Runs a daemon until a signal ends it, or until it has left its cluster. Logs are
- * lines of JSON on standard error.
+ * Runs a daemon until a signal ends it, or until it has left its cluster. It logs to
+ * standard error.
  */
 export async function up(choices: NodeChoices): Promise<void> {
   const log = createLog()
@@ -33,9 +33,4 @@ export async function init(
   if (choices.join !== undefined)
     throw new CliError('init makes a new cluster: use `shoal up --join`')
   return await initCluster(choices, createLog())
-}
-
-function createLog(): Logger {
-  const level = process.env['SHOAL_LOG'] ?? 'info'
-  return pino({ level, base: null, timestamp: pino.stdTimeFunctions.isoTime }, pino.destination(2))
 }
