@@ -74,6 +74,8 @@ t.test('docker: apps on three hosts', onDockerHosts(), async t => {
   })
 
   await t.test('two slots that take the same port of their node never share one', async t => {
+    // The two share the processors of this machine, of which the Marathon app wants a whole one each.
+    await cluster.remove('/hello-world')
     await cluster.shoal(three, 'scale', 'marathon-demo-application=3')
     const tasks = await cluster.untilSettled(MARATHON, 3)
     t.strictSame(tasks.map(({ node }) => node).toSorted(), ['h1', 'h2', 'h3'])
@@ -92,7 +94,6 @@ t.test('docker: apps on three hosts', onDockerHosts(), async t => {
       return isRight ? undefined : why
     })
     await cluster.remove(MARATHON)
-    await cluster.remove('/hello-world')
   })
 
   await t.test('a container gets its environment, port, volume and memory limit', async t => {
