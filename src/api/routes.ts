@@ -27,7 +27,11 @@ const scaleBody = z.strictObject({
   app: z.string(),
   instances: z.int().min(0).max(INSTANCES_MAX),
 })
-const tokenBody = z.strictObject({ ttl: z.string().default(TOKEN_TTL) })
+const tokenBody = z.strictObject({
+  ttl: z.string().default(TOKEN_TTL),
+  /** Without addresses a token is shorter, and works only where mDNS or a DHT finds the cluster. */
+  addresses: z.boolean().default(true),
+})
 const flag = z.stringbool().default(false)
 const logsQuery = z.object({
   app: z.string(),
@@ -79,11 +83,14 @@ export function addRoutes(app: FastifyInstance, service: NodeService, daemon: Da
   })
 
   app.post('/v1/token', request => {
-    const { ttl } = parse(tokenBody, request.body ?? {})
+    const { ttl, addresses } = parse(tokenBody, request.body ?? {})
     if (!isDuration(ttl) || toMs(ttl) <= 0) {
       throw new ApiError(400, `ttl must be a duration such as 1h or 30m, got ${ttl}`)
     }
-    return { token: service.createToken(toMs(ttl)), expiresAtMs: Date.now() + toMs(ttl) }
+    return {
+      token: service.createToken(toMs(ttl), { withAddresses: addresses }),
+      expiresAtMs: Date.now() + toMs(ttl),
+    }
   })
   app.post('/v1/leave', async (_request, reply) => {
     await daemon.leave()

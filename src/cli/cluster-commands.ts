@@ -34,10 +34,16 @@ export function addClusterCommands(program: Command): void {
     .command('create')
     .description('print a token for `shoal up --join`; whoever has it can join until it expires')
     .option('--ttl <duration>', 'how long it is good for', '24h')
+    .option('--no-addresses', 'name no node in it: mDNS or a DHT (--dht) must find the cluster')
     .option('--json', JSON_HELP)
-    .action(async (flags: JsonFlag & { ttl: string }) => {
+    .addHelpText(
+      'after',
+      '\nExamples:\n  shoal token create --ttl 1h\n  ssh other shoal up --join "$(shoal token create)"',
+    )
+    .action(async (flags: JsonFlag & { ttl: string; addresses: boolean }) => {
       const answer = await client().post<{ token: string; expiresAtMs: number }>('/v1/token', {
         ttl: flags.ttl,
+        addresses: flags.addresses,
       })
       if (flags.json === true) sayJson(answer)
       else say(answer.token)

@@ -120,11 +120,11 @@ export function createService(options: CreateServiceOptions): NodeService {
     events: () => events.recent(),
     listen: listener => events.listen(listener),
     logs,
-    createToken: ttlMs =>
+    createToken: (ttlMs, { withAddresses }) =>
       createToken({
         cluster,
         psk: options.psk,
-        addresses: tokenAddresses(transport, machine),
+        addresses: withAddresses ? tokenAddresses(transport, machine) : [],
         expiresAtMs: Date.now() + ttlMs,
         key,
       }),

@@ -1,10 +1,12 @@
 import { mkdir } from 'node:fs/promises'
 import type { Logger } from 'pino'
+import { parseToken } from '../gossip/token.ts'
 import { readClusterFile, writeClusterFile, type ClusterFile } from '../store/cluster-file.ts'
 import { openIdentity, type Identity } from '../store/identity.ts'
 import { openStore } from '../store/sqlite-store.ts'
 import type { Store } from '../store/store.ts'
-import { foundCluster, joinCluster } from './found-cluster.ts'
+import { createVerify } from '../util/keys.ts'
+import { foundCluster, joinCluster, JoinError } from './found-cluster.ts'
 import type { NodeOptions } from './options.ts'
 
 /** A node's folder, open: its key, its document, and the cluster it belongs to. */
@@ -48,13 +50,24 @@ export async function initCluster(
 
 function existingCluster(options: NodeOptions, log: Logger): ClusterFile | undefined {
   const existing = readClusterFile(options.dataDir)
-  if (existing !== undefined && options.join !== undefined) {
-    log.info(
-      { cluster: existing.cluster },
-      'this node is in a cluster already: the token is not used',
+  if (existing === undefined || options.join === undefined) return existing
+  const asked = tokenCluster(options.join)
+  if (asked !== undefined && asked !== existing.cluster) {
+    throw new JoinError(
+      `the node in ${options.dataDir} is in the cluster ${existing.cluster} already, and the token is for ${asked}: run \`shoal leave\` first, or give another --data`,
     )
   }
+  log.info(
+    { cluster: existing.cluster },
+    'this node is in the cluster of the token already: the token is not used',
+  )
   return existing
+}
+
+/** The cluster of a token that may have expired since it was used: nothing for one that cannot be read. */
+function tokenCluster(text: string): string | undefined {
+  const parsed = parseToken(text, { nowMs: 0, verify: createVerify() })
+  return parsed.ok ? parsed.token.cluster : undefined
 }
 
 async function newCluster(

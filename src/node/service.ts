@@ -61,7 +61,8 @@ export interface NodeService {
     task: TaskId,
     options: { readonly follow: boolean; readonly tail?: number; readonly signal: AbortSignal },
   ): AsyncIterable<LogChunk>
-  createToken(ttlMs: number): string
+  /** Makes a join token. Without addresses it works where discovery finds this cluster. */
+  createToken(ttlMs: number, options: { readonly withAddresses: boolean }): string
   /** Reads a join token: the cluster it is for, or what is wrong with it. */
   parseToken(
     text: string,

@@ -4,6 +4,8 @@ import { startLibp2pTransport } from '../gossip/libp2p-transport.ts'
 import { startLiveness, type Liveness } from '../gossip/liveness/start-liveness.ts'
 import type { Transport, TransportListener } from '../gossip/transport.ts'
 import type { NodeId } from '../model/ids.ts'
+import { CLUSTER_FILE } from '../store/cluster-file.ts'
+import { DATABASE_FILE } from '../store/sqlite-store.ts'
 import { startProcessRuntime } from '../runtime/process-runtime.ts'
 import { createNodeKey, createVerify } from '../util/keys.ts'
 import { createCallServices } from './call-services.ts'
@@ -14,6 +16,7 @@ import { monotonicNow, startLoop, type Loop } from './loop.ts'
 import type { NodeFacts } from './machine/events.ts'
 import { NodeMachine } from './machine/node-machine.ts'
 import { parseMessage } from './machine/wire.ts'
+import { JoinError } from './found-cluster.ts'
 import { createMetrics } from './metrics.ts'
 import { openFolder, type OpenFolder } from './open-cluster.ts'
 import { openDns } from './open-dns.ts'
@@ -65,6 +68,7 @@ export async function startNode(
     updates: folder.store.readUpdates(),
     nowMs: monotonicNow(),
   })
+  mustBeAdmitted(machine, options.dataDir)
   const events = new EventLog()
   const requests = new Requests()
   stack.defer(() => requests.close())
@@ -188,6 +192,19 @@ export async function startNode(
       await owned.disposeAsync()
     },
   }
+}
+
+/**
+ * A folder that was copied without its key, or whose node was removed while it was down, would be
+ * refused by everybody and run alone: better to say so. An empty document is none that tells.
+ *
+ * @throws {JoinError} With what to do.
+ */
+function mustBeAdmitted({ admitted, self }: NodeMachine, dataDir: string): void {
+  if (admitted.size === 0 || admitted.has(self)) return
+  throw new JoinError(
+    `this node (${self}) is not admitted to the cluster in ${dataDir}: it was removed, or the folder is a copy of another node's; move ${CLUSTER_FILE} and ${DATABASE_FILE}* away and start with --join TOKEN`,
+  )
 }
 
 function factsOf(options: NodeOptions): NodeFacts {
