@@ -4,9 +4,14 @@ import { placementHash } from '../../src/placement/digest.ts'
 import type { SlotId } from '../../src/model/ids.ts'
 import type { SimHost } from './host.ts'
 
+/** A node that just started may not even know its own engines. */
+const STARTING_MS = 3_500
+
 /** What keeps a cluster without faults from being at rest: empty when every node agrees and exactly what is wanted runs. */
-export function unrest(hosts: readonly SimHost[]): string[] {
+export function unrest(hosts: readonly SimHost[], nowMs: number): string[] {
   const up = hosts.filter(({ machine }) => machine !== undefined)
+  const fresh = up.filter(({ sinceMs }) => nowMs - sinceMs < STARTING_MS)
+  if (fresh.length > 0) return fresh.map(({ name }) => `${name} has just started`)
   return [...disagreements(up), ...wrongTasks(hosts, up)]
 }
 

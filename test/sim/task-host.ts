@@ -92,8 +92,8 @@ export class TaskHost {
       case 'stop':
         return this.#stop(effect)
       case 'remove':
+        if (this.live.has(effect.task) && !this.#starting.has(effect.task)) return
         this.#engines[effect.runtime]?.remove(CLUSTER, effect.task)
-        this.live.delete(effect.task)
         return
       case 'probe': {
         const { task, check, spec } = effect
@@ -149,12 +149,18 @@ export class TaskHost {
       const message = 'it was called off'
       tell({ kind: 'task-start-failed', task, code: 'failed', temporary: true, message })
       tell({ kind: 'task-stopped', task })
-    } else if (this.live.has(task)) {
+    } else if (this.#isLive(task, runtime)) {
       this.#stopping.add(task)
       this.#engines[runtime]?.stop(CLUSTER, task, graceMs, this.#world.nowMs)
     } else {
       tell({ kind: 'task-stopped', task })
     }
+  }
+
+  /** An engine knows its own tasks only. */
+  #isLive(task: TaskId, runtime: Kind): boolean {
+    const launch = this.live.get(task)
+    return launch !== undefined && runtimeOf(launch.spec) === runtime
   }
 
   #callOff(task: TaskId): void {

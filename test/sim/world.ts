@@ -158,8 +158,8 @@ export class World implements HostWorld {
   /** Runs until the cluster is at rest. Gives how long that took, or what it still lacks after `withinMs`. */
   settle(withinMs: number): { readonly tookMs: number; readonly unrest: readonly string[] } {
     let left: readonly string[] = []
-    const tookMs = this.run(withinMs, () => (left = unrest(this.hosts)).length === 0)
-    if (tookMs === withinMs) left = unrest(this.hosts)
+    const tookMs = this.run(withinMs, () => (left = unrest(this.hosts, this.#nowMs)).length === 0)
+    if (tookMs === withinMs) left = unrest(this.hosts, this.#nowMs)
     return { tookMs, unrest: left }
   }
 

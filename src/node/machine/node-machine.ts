@@ -597,14 +597,19 @@ export class NodeMachine {
     return this.#book.get(node)?.name ?? this.#desk.doc.read().nodes.get(node)?.name ?? node
   }
 
-  /** The app of a found task: at its own revision where the history has it, else as it is now, else as little as it can be. */
+  /**
+   * The app of a found task: at its own revision where the history has it. Where it has
+   * not, nobody knows what the task holds of the node: it is taken for all, so that
+   * nothing starts beside it until it has gone, as it soon must.
+   */
   readonly #specOf = (found: Found, runtime: 'docker' | 'process'): AppSpec => {
     const app = appOfSlot(found.slot)
-    return (
-      this.#desk.doc.revision(app, found.revision)?.spec ??
-      this.#desk.doc.read().apps.get(app)?.spec ??
-      bareSpec(app, runtime)
-    )
+    const known = this.#desk.doc.revision(app, found.revision)?.spec
+    if (known !== undefined) return known
+    const current = this.#desk.doc.read().apps.get(app)?.spec
+    const isLike = current !== undefined && runtimeOf(current) === runtime
+    const spec = isLike ? current : bareSpec(app, runtime)
+    return { ...spec, resources: this.#record.facts.capacity }
   }
 }
 
