@@ -184,11 +184,16 @@ export class NodeMachine {
     switch (event.kind) {
       case 'ticked':
         return this.#tick()
-      case 'facts-changed':
-        if (this.#record.setFacts(event.facts)) {
-          this.#areFactsStale = this.#isRecordStale = this.#isPlanStale = true
+      case 'facts-changed': {
+        const before = this.#record.facts.runtimes
+        if (!this.#record.setFacts(event.facts)) return []
+        this.#areFactsStale = this.#isRecordStale = this.#isPlanStale = true
+        const now = this.#record.facts.runtimes
+        for (const engine of ['docker', 'process'] as const) {
+          if (before[engine] && !now[engine]) this.#own.loseEngine(engine, this.#nowMs)
         }
         return []
+      }
       case 'edited':
         return this.#desk.edit(event.request, event.edit, this.#nowMs)
       case 'leave-asked':

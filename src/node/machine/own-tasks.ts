@@ -255,6 +255,19 @@ export class OwnTasks {
     this.#touch(own, nowMs)
   }
 
+  /**
+   * An engine is away for good. Its tasks may run on, but nobody can vouch for those that nothing
+   * checks: clients are sent elsewhere until it lists them again.
+   */
+  loseEngine(runtime: 'docker' | 'process', nowMs: number): void {
+    for (const own of this.#tasks.values()) {
+      const { state, health } = own.task
+      if (runtimeOf(own.spec) !== runtime || state !== 'running' || health !== 'none') continue
+      own.task = { ...own.task, health: 'unknown', message: `the ${runtime} engine is away` }
+      this.#touch(own, nowMs)
+    }
+  }
+
   /** Takes over what a runtime found: after a start of the daemon, or after the engine was away. */
   adopt(
     found: readonly Found[],
@@ -277,6 +290,9 @@ export class OwnTasks {
       if (own !== undefined) {
         if (!one.running && own.task.state !== 'preparing') {
           effects.push(...this.#ended(one.task, one.exitCode ?? -1, '', nowMs))
+        } else if (own.spec.health.length === 0 && own.task.health === 'unknown') {
+          own.task = { ...own.task, health: 'none', message: '' }
+          this.#touch(own, nowMs)
         }
         continue
       }
