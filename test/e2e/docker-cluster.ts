@@ -3,7 +3,7 @@ import type { Test } from 'tap'
 import { SOCKET_FILE } from '../../src/api/start-api.ts'
 import type { ApplyAnswer, NodeLine, StatusAnswer, TaskLine } from '../../src/api/shapes.ts'
 import { askEngine, mustAsk } from '../../scripts/testbed/engine-api.ts'
-import { awaitAnswer, formCluster } from '../../scripts/testbed/form-cluster.ts'
+import { formCluster } from '../../scripts/testbed/form-cluster.ts'
 import { missingForTestbed } from '../../scripts/testbed/requirements.ts'
 import type { CommandResult } from '../../scripts/testbed/run-command.ts'
 import type { TestHost } from '../../scripts/testbed/test-host.ts'
@@ -188,7 +188,11 @@ export class DockerCluster {
   async restart(host: TestHost, signal: NodeJS.Signals = 'SIGKILL'): Promise<void> {
     await host.killDaemon(signal)
     host.startDaemon()
-    await awaitAnswer(host)
+    await eventually(`the daemon of host ${host.number} answers`, 30_000, async () => {
+      if (!host.isDaemonRunning()) return host.readLog(10)
+      await this.status(host)
+      return undefined
+    })
   }
 }
 

@@ -23,7 +23,7 @@ t.test('docker: restarts on three hosts', onDockerHosts(), async t => {
     await t.test(`a daemon restarted after ${signal} touches no container`, async t => {
       const before = await cluster.lives()
       t.equal(Object.keys(before).length, 5)
-      for (const host of cluster.hosts) await cluster.restart(host, signal)
+      for (const host of cluster.hosts.slice(0, 2)) await cluster.restart(host, signal)
       await cluster.untilWhole()
       await cluster.untilSettled('/hello', 5)
       t.strictSame(
@@ -52,7 +52,7 @@ t.test('docker: restarts on three hosts', onDockerHosts(), async t => {
       }
     }
     const kill = async (): Promise<void> => {
-      for (let round = 0; round < 6; round++) {
+      for (let round = 0; round < 5; round++) {
         await new Promise(resolve => setTimeout(resolve, random() * 400))
         await cluster.restart(cluster.hosts[Math.floor(random() * 3)]!)
       }
@@ -85,16 +85,25 @@ t.test('docker: restarts on three hosts', onDockerHosts(), async t => {
       return told.includes(true) ? told : undefined
     })
     t.comment(`the loss of an engine was told after ${known.toFixed(1)} s`)
-    const moved = await eventually('its slots serve elsewhere', 30_000, async () => {
+    const moved = await eventually('every slot serves elsewhere', 30_000, async () => {
       const tasks = await cluster.tasks(others[0]!, '/hello')
-      const isRight = tasks.every(({ node, state }) => node !== 'h2' && state === 'running')
+      const serving = tasks.filter(({ health }) => health === 'none')
+      const isRight =
+        new Set(serving.map(({ slot }) => slot)).size === 5 &&
+        serving.every(({ node, state }) => node !== 'h2' && state === 'running')
       return isRight ? undefined : tasks
     })
     t.comment(`and its slots ran elsewhere ${moved.toFixed(1)} s later`)
-    for (const server of others) {
-      const places = await lookUp(victim, server, '_hello._tcp.shoal')
-      t.equal(places.length, 5)
-      t.notOk(places.some(place => place.startsWith(`${victim.address}:`)))
+    for (const server of cluster.hosts) {
+      await eventually(
+        'DNS names five instances, none on the host that lost them',
+        5000,
+        async () => {
+          const places = await lookUp(victim, server, '_hello._tcp.shoal')
+          const gone = places.filter(place => place.startsWith(`${victim.address}:`))
+          return places.length === 5 && gone.length === 0 ? undefined : places
+        },
+      )
     }
 
     await cluster.bed.startDockerd(victim)
