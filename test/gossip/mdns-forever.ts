@@ -1,0 +1,38 @@
+/**
+ * A node that knows no address and looks for others by mDNS until it is killed: `mdns-forever.ts N
+ * ADDRESS CLUSTER`. Prints a line of JSON for each thing that its transport tells or logs. A process of its
+ * own, because it is started in the network of another machine.
+ */
+
+import { startLibp2pTransport } from '../../src/gossip/libp2p-transport.ts'
+import { createNodeKey } from '../../src/util/keys.ts'
+
+const [number = '', address = '', cluster = ''] = process.argv.slice(2)
+const seedOf = (n: number): Uint8Array => new Uint8Array(32).fill(n)
+const admitted = new Set([1, 2].map(n => createNodeKey(seedOf(n)).node))
+const tell = (told: object): void => void process.stdout.write(`${JSON.stringify(told)}\n`)
+
+const transport = await startLibp2pTransport({
+  cluster,
+  seed: seedOf(Number(number)),
+  psk: new Uint8Array(32).fill(42),
+  listen: { address, port: 0 },
+  advertise: address,
+  admitted,
+  discovery: { mdns: true },
+  log: log => tell({ log }),
+  listener: {
+    onPublished: () => undefined,
+    onSent: () => undefined,
+    onConnected: connected => tell({ connected }),
+    onDisconnected: disconnected => tell({ disconnected }),
+    onRefused: refused => tell({ refused }),
+    onTurnedAway: turnedAway => tell({ turnedAway }),
+    onFound: found => tell({ found }),
+    onCall: async function* () {
+      yield new Uint8Array()
+    },
+  },
+})
+transport.setAdmitted(admitted)
+tell({ self: transport.self })
