@@ -137,7 +137,7 @@ export class DockerCluster {
         return [one.task, `host ${one.host} ${one.id} ${StartedAt} pid ${Pid}`] as const
       }),
     )
-    return Object.fromEntries(pairs.toSorted())
+    return Object.fromEntries(pairs)
   }
 
   /** Waits until every daemon sees all three nodes alive, each with its Docker engine. */
