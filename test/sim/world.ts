@@ -51,6 +51,8 @@ export class World implements HostWorld {
     behaviour: () => ({ startMs: 100 + 200 * this.random(), stopMs: 50 * this.random() }),
     isHealthy: () => true,
   }
+  /** Called after each step, for what a story wants to hold all along. */
+  onStep: (() => void) | undefined
   readonly #options: WorldOptions
   readonly #connections: Connections
   readonly #queue = new TimeQueue<() => void>()
@@ -128,14 +130,19 @@ export class World implements HostWorld {
     this.safety.violations.push(...this.ledger.started(host).map(text => `(2) ${text}`))
   }
 
-  /** Adds a machine that one of the others admits; it starts with what that one knows. */
-  join(by: SimHost): SimHost {
+  /** Adds a machine once one of the others has admitted it for sure; it starts with what that one knows. */
+  join(by: SimHost): void {
     const index = this.hosts.length
-    this.edit(by, { kind: 'admit', node: nodeOf(index), name: `n${index}` })
-    const saved = by.machine?.doc.since(new Uint8Array([0]))
-    const host = this.#addHost(index, saved === undefined ? [] : [saved])
-    host.start()
-    return host
+    const asked = this.edit(by, { kind: 'admit', node: nodeOf(index), name: `n${index}` })
+    const look = (): void => {
+      if (by.life !== asked.life || this.hosts.length > index) return
+      if (asked.result === undefined) this.after(20, look)
+      else if (asked.result.ok) {
+        const saved = by.machine?.doc.since(new Uint8Array())
+        this.#addHost(index, saved === undefined ? [] : [saved]).start()
+      }
+    }
+    look()
   }
 
   /** Runs for `forMs`, or until `done` holds (looked at ten times a second). Returns the time that passed. */
@@ -150,6 +157,7 @@ export class World implements HostWorld {
         if (done()) return this.#nowMs - startMs
       }
       this.#queue.take()!()
+      this.onStep?.()
     }
     this.#nowMs = endMs
     return forMs

@@ -1,0 +1,403 @@
+import t from 'tap'
+import type { AppId } from '../../src/model/ids.ts'
+import { appOf } from './apps.ts'
+import {
+  applyNow,
+  editNow,
+  hostOfSlot,
+  liveTasks,
+  mostPerSlot,
+  rest,
+  served,
+  settled,
+  watch,
+} from './scene.ts'
+import { World } from './world.ts'
+
+const WEB = '/web' as AppId
+const ids = (world: World): string[] => liveTasks(world).map(({ id }) => id)
+const version = (
+  VERSION: string,
+  more: Parameters<typeof appOf>[1] = {},
+): ReturnType<typeof appOf> => appOf(WEB, { instances: 4, env: { VERSION }, ...more })
+
+t.test('a machine that loses its power is out of answers and replaced within seconds', async t => {
+  for (let seed = 1; seed <= 5; seed++) {
+    const world = settled(t, { seed, nodes: 5 }, version('1'))
+    const lost = hostOfSlot(world, '/web.0')
+    lost.powerOff()
+    const silentMs = world.run(10_000, () =>
+      world.up.every(({ machine }) => !machine!.members.isAlive(lost.node)),
+    )
+    t.ok(silentMs <= 1_800, `out of answers after ${silentMs} ms`)
+    const healedMs = silentMs + world.run(10_000, () => served(world) === 4)
+    t.ok(healedMs <= 4_500, `replaced after ${healedMs} ms`)
+    rest(t, world)
+  }
+})
+
+t.test('a machine that comes back takes its slots over before the others give them up', async t => {
+  for (const downMs of [4_000, 60_000]) {
+    for (let seed = 1; seed <= 4; seed++) {
+      const world = settled(t, { seed, nodes: 4 }, version('1', { instances: 8 }))
+      const lost = hostOfSlot(world, '/web.0')
+      lost.powerOff()
+      world.run(downMs)
+      rest(t, world)
+      const serving = watch(world, () => served(world))
+      const doubles = watch(world, () => mostPerSlot(world))
+      world.restart(lost)
+      rest(t, world)
+      t.equal(serving.min, 8, 'all slots were served all along')
+      t.ok(doubles.max <= 2, 'no slot had more than one task too many')
+      t.ok(
+        liveTasks(world).some(({ host }) => host === lost),
+        'it has its slots back',
+      )
+    }
+  }
+})
+
+t.test('a restart of the daemon touches no task', async t => {
+  for (const downMs of [200, 2_000, 20_000]) {
+    const world = settled(t, { seed: downMs, nodes: 4 }, version('1', { instances: 6 }))
+    const host = hostOfSlot(world, '/web.0')
+    const before = ids(world).filter(id => host.tasks.live.has(id as never))
+    host.crash()
+    world.run(downMs)
+    world.restart(host)
+    rest(t, world)
+    world.run(20_000)
+    const after = ids(world).filter(id => host.tasks.live.has(id as never))
+    t.strictSame(after, before, `down for ${downMs} ms: its tasks are the same`)
+    t.equal(liveTasks(world).length, 6)
+  }
+})
+
+t.test('a daemon that is restarted in order moves nothing at all', async t => {
+  const world = settled(t, { seed: 3, nodes: 4 }, version('1', { instances: 6 }))
+  const before = ids(world)
+  const { actions } = world.safety
+  for (const host of world.hosts) {
+    host.terminate()
+    world.run(2_000, () => host.machine === undefined)
+    world.run(2_000)
+    world.restart(host)
+    rest(t, world)
+  }
+  t.strictSame(ids(world), before)
+  t.equal(world.safety.actions, actions, 'nothing was started and nothing stopped')
+})
+
+t.test('an app that both sides of a split edit ends as one of the two, and says so', async t => {
+  for (let seed = 1; seed <= 5; seed++) {
+    const world = settled(t, { seed, nodes: 4 }, version('1'))
+    const [a, b, c, d] = world.hosts
+    world.network.split([a!.node, b!.node], [c!.node, d!.node])
+    world.run(12_000)
+    const left = applyNow(world, a!, version('left', { instances: 2 }))
+    const right = applyNow(world, d!, version('right', { instances: 3 }))
+    world.run(8_000)
+    t.equal(liveTasks(world).filter(task => task.version === 'left').length, 2)
+    t.equal(liveTasks(world).filter(task => task.version === 'right').length, 3)
+    world.network.heal()
+    rest(t, world)
+    const versions = new Set(liveTasks(world).map(task => task.version))
+    t.equal(versions.size, 1, 'one of them runs, whole')
+    const made = [left, right].map(({ made }) => made?.saw.get(WEB)?.revision)
+    for (const { machine, name } of world.up) {
+      const [conflict, ...others] = machine!.doc.conflicts()
+      t.strictSame([conflict?.kept, conflict?.lost].toSorted(), made.toSorted(), name)
+      t.equal(others.length, 0)
+    }
+    t.match(world.story.last(4_000).join('\n'), /conflict \/web was edited twice at once/)
+  }
+})
+
+t.test('a rolling update goes slot by slot and never serves fewer', async t => {
+  const world = settled(t, { seed: 4, nodes: 3 }, version('1'))
+  const serving = watch(world, () => served(world))
+  const doubles = watch(world, () => liveTasks(world).length)
+  const started = new Map<string, number>()
+  const healthy = new Map<string, number>()
+  const look = world.onStep
+  world.onStep = () => {
+    look?.()
+    for (const { slot, version: at, serves } of liveTasks(world)) {
+      if (at !== '2') continue
+      if (!started.has(slot)) started.set(slot, world.nowMs)
+      if (serves && !healthy.has(slot)) healthy.set(slot, world.nowMs)
+    }
+  }
+  applyNow(world, world.hosts[1]!, version('2', { update: { monitor: '1s' as never } }))
+  rest(t, world)
+  t.equal(serving.min, 4, 'four slots were served all along')
+  t.ok(doubles.max <= 5, 'one slot at a time')
+  t.strictSame([...started.keys()], ['/web.0', '/web.1', '/web.2', '/web.3'], 'in order')
+  for (const [lower, next] of [
+    [0, 1],
+    [1, 2],
+    [2, 3],
+  ]) {
+    const waited = started.get(`/web.${next}`)! - healthy.get(`/web.${lower}`)!
+    t.ok(waited >= 990, `slot ${next} waited ${waited} ms for the one before it`)
+  }
+})
+
+t.test('a bad revision stops at its first slot, and the old one goes on', async t => {
+  const world = settled(t, { seed: 5, nodes: 3 }, version('1'))
+  world.rules.isHealthy = (_host, _task, spec) => spec.env['VERSION'] !== 'bad'
+  const serving = watch(world, () => served(world))
+  const bad = new Set<string>()
+  const look = world.onStep
+  world.onStep = () => {
+    look?.()
+    for (const task of liveTasks(world)) if (task.version === 'bad') bad.add(task.slot)
+  }
+  applyNow(world, world.hosts[0]!, version('bad'))
+  world.run(60_000)
+  t.equal(serving.min, 4, 'four slots were served all along')
+  t.strictSame([...bad], ['/web.0'], 'no second slot went')
+  applyNow(world, world.hosts[2]!, version('3'))
+  rest(t, world)
+  t.ok(liveTasks(world).every(task => task.version === '3'))
+})
+
+t.test(
+  'what keeps failing on one machine waits longer each time, and then goes elsewhere',
+  async t => {
+    const world = settled(t, { seed: 6, nodes: 3 }, appOf('/job', { instances: 1 }))
+    const host = hostOfSlot(world, '/job.0')
+    const startsMs: number[] = []
+    world.rules.behaviour = where => {
+      if (where !== host) return { startMs: 100 }
+      startsMs.push(world.nowMs)
+      return { startMs: 50, exitAfterMs: 150, exitCode: 1 }
+    }
+    for (const task of host.tasks.live.keys()) host.tasks.crash(task, 1)
+    world.run(30_000, () => served(world) === 1 && hostOfSlot(world, '/job.0') !== host)
+    t.not(hostOfSlot(world, '/job.0'), host, 'another node runs it')
+    t.equal(startsMs.length, 4, 'it was tried four times more before the node refused it')
+    const pauses = startsMs.slice(1).map((atMs, index) => atMs - startsMs[index]!)
+    t.ok(
+      pauses.every((pause, index) => index === 0 || pause > pauses[index - 1]!),
+      `each pause is longer: ${pauses.join(', ')}`,
+    )
+    rest(t, world)
+  },
+)
+
+t.test('what every machine refuses is still tried, and runs once it can', async t => {
+  const world = settled(t, { seed: 7, nodes: 3 }, appOf('/other'))
+  let tries = 0
+  let isBroken = true
+  world.rules.behaviour = () => {
+    tries++
+    const failure = { code: 'failed', message: 'no', temporary: true } as const
+    return { startMs: 50, ...(isBroken && { failure }) }
+  }
+  applyNow(world, world.hosts[0]!, appOf('/job', { instances: 1 }))
+  world.run(60_000)
+  const soFar = tries
+  world.run(30_000)
+  t.ok(tries > soFar, `after ${soFar} tries it is still tried`)
+  isBroken = false
+  rest(t, world)
+  t.equal(served(world), 2)
+})
+
+t.test('a stop-first app never runs twice, whatever moves it', async t => {
+  for (let seed = 1; seed <= 5; seed++) {
+    const once = { update: { order: 'stop-first' } } as const
+    const world = settled(t, { seed, nodes: 4 }, version('1', once))
+    const doubles = watch(world, () => mostPerSlot(world))
+    applyNow(world, world.hosts[0]!, version('2', once))
+    rest(t, world)
+    const lost = hostOfSlot(world, '/web.1')
+    lost.powerOff()
+    world.run(8_000)
+    rest(t, world)
+    world.restart(lost)
+    rest(t, world)
+    const daemon = hostOfSlot(world, '/web.2')
+    daemon.terminate()
+    world.run(3_000)
+    world.restart(daemon)
+    rest(t, world)
+    world.join(world.hosts[0]!)
+    world.run(1_000)
+    rest(t, world)
+    t.equal(doubles.max, 1)
+  }
+})
+
+t.test('two full machines that swap their tasks do not wait for each other for ever', async t => {
+  const on = (zone: string): Parameters<typeof appOf>[1] => ({
+    resources: { memMb: 900 },
+    constraints: [{ field: 'zone', operator: 'IS', value: zone }],
+  })
+  const full = { cpus: 4, memMb: 1000, diskMb: 0, gpus: 0 }
+  const options = { seed: 8, nodes: 2, host: () => ({ capacity: full }) }
+  const world = settled(t, options, appOf('/a', on('z0')), appOf('/b', on('z1')))
+  applyNow(world, world.hosts[0]!, appOf('/a', on('z1')), appOf('/b', on('z0')))
+  rest(t, world, 20_000)
+  t.equal(hostOfSlot(world, '/a.0'), world.hosts[1])
+  t.equal(hostOfSlot(world, '/b.0'), world.hosts[0])
+})
+
+t.test('a rollout gets the room that its own older tasks hold', async t => {
+  const full = { cpus: 4, memMb: 1000, diskMb: 0, gpus: 0 }
+  const options = { seed: 9, nodes: 2, host: () => ({ capacity: full }) }
+  const two = { instances: 2 } as const
+  const world = settled(t, options, version('1', { ...two, resources: { memMb: 600 } }))
+  // Both slots go to the machine of the second, where the first has no room beside the old second.
+  const zone = hostOfSlot(world, '/web.1').options.labels['zone']!
+  const constraints = [{ field: 'zone', operator: 'IS', value: zone } as const]
+  applyNow(world, world.hosts[0]!, version('2', { ...two, resources: { memMb: 450 }, constraints }))
+  rest(t, world, 25_000)
+  t.strictSame(
+    liveTasks(world).map(task => task.version),
+    ['2', '2'],
+  )
+})
+
+t.test('scaling starts and stops only what is asked', async t => {
+  const world = settled(t, { seed: 10, nodes: 3 }, version('1'))
+  const four = ids(world)
+  editNow(world, world.hosts[1]!, { kind: 'scale', app: WEB, instances: 7 })
+  rest(t, world)
+  const seven = ids(world)
+  t.equal(seven.length, 7)
+  t.ok(
+    four.every(id => seven.includes(id)),
+    'what ran runs on',
+  )
+  editNow(world, world.hosts[2]!, { kind: 'scale', app: WEB, instances: 2 })
+  rest(t, world)
+  t.strictSame(ids(world), seven.slice(0, 2), 'the highest numbers went')
+  editNow(world, world.hosts[0]!, { kind: 'remove', app: WEB })
+  rest(t, world)
+  t.strictSame(ids(world), [])
+})
+
+t.test('losing the editing machine for good right after its answer loses nothing', async t => {
+  for (let seed = 1; seed <= 10; seed++) {
+    const world = settled(t, { seed, nodes: 3 }, version('1'))
+    world.network.weather = { loss: 0.3, duplicate: 0.1, delayMs: [1, 200] }
+    const editor = world.hosts[seed % 3]!
+    const asked = world.edit(editor, { kind: 'apply', specs: [version('2')], message: '' })
+    // Looked at after every step, so that the machine is gone before it does anything more.
+    world.onStep = () => {
+      if (asked.result !== undefined && editor.state !== 'gone') editor.powerOff(true)
+    }
+    world.run(5_000, () => asked.result !== undefined)
+    world.onStep = undefined
+    t.match(asked.result, { ok: true, onlyHere: false })
+    world.run(8_000)
+    world.network.weather = { loss: 0, duplicate: 0, delayMs: [1, 2] }
+    rest(t, world)
+    t.ok(liveTasks(world).every(task => task.version === '2'))
+  }
+})
+
+t.test('a node without company says that an edit is only there, and keeps it', async t => {
+  const world = settled(t, { seed: 11, nodes: 3 }, version('1'))
+  const [lone, ...others] = world.hosts
+  for (const host of others) host.powerOff()
+  world.run(6_000)
+  const asked = applyNow(world, lone!, version('2'))
+  t.match(asked.result, { ok: true, onlyHere: true, storedOn: [lone!.node] })
+  lone!.powerOff()
+  world.run(1_000)
+  for (const host of world.hosts) world.restart(host)
+  rest(t, world)
+  t.ok(liveTasks(world).every(task => task.version === '2'))
+})
+
+t.test('a full disk refuses an edit, and takes it back everywhere', async t => {
+  const world = settled(t, { seed: 12, nodes: 3 }, version('1'))
+  const [host, other] = world.hosts
+  const before = ids(world)
+  host!.disk.isFull = true
+  const asked = applyNow(world, host!, version('2'))
+  t.match(asked.result, { ok: false, reason: /no space left/ })
+  world.run(10_000)
+  t.strictSame(ids(world), before, 'nothing moved')
+  const elsewhere = applyNow(world, other!, version('3'))
+  t.match(elsewhere.result, { ok: true, onlyHere: false }, 'another node still takes edits')
+  host!.disk.isFull = false
+  rest(t, world)
+  t.ok(liveTasks(world).every(task => task.version === '3'))
+  host!.crash()
+  world.restart(host!)
+  rest(t, world)
+})
+
+t.test('edits that come at once through one node are all made, in order', async t => {
+  const world = settled(t, { seed: 13, nodes: 3 }, version('0', { instances: 1 }))
+  const asked = ['1', '2', '3', '4'].map(at =>
+    world.edit(world.hosts[1]!, {
+      kind: 'apply',
+      specs: [version(at, { instances: 1 })],
+      message: '',
+    }),
+  )
+  world.run(5_000, () => asked.every(({ result }) => result !== undefined))
+  for (const { result } of asked) t.match(result, { ok: true, onlyHere: false })
+  rest(t, world)
+  t.strictSame(
+    liveTasks(world).map(task => task.version),
+    ['4'],
+  )
+})
+
+t.test('a machine that is to leave hands its tasks over before it answers', async t => {
+  const world = settled(t, { seed: 14, nodes: 4 }, version('1', { instances: 8 }))
+  const leaver = hostOfSlot(world, '/web.0')
+  const serving = watch(world, () => served(world))
+  const asked = world.ledger.ask(leaver, { kind: 'expel', node: leaver.node })
+  leaver.take({ kind: 'leave-asked', request: asked.request })
+  world.run(30_000, () => asked.result !== undefined)
+  t.match(asked.result, { ok: true })
+  t.equal(leaver.tasks.live.size, 0, 'nothing runs there any more')
+  t.equal(serving.min, 8, 'all slots were served all along')
+  leaver.terminate()
+  world.run(10_000)
+  rest(t, world)
+  t.equal(liveTasks(world).length, 8)
+})
+
+t.test('a daemon that starts counts what every engine runs before it starts anything', async t => {
+  const full = { cpus: 4, memMb: 1000, diskMb: 0, gpus: 0 }
+  for (let seed = 1; seed <= 12; seed++) {
+    const image = appOf('/image', { command: undefined, image: 'i:1', resources: { memMb: 700 } })
+    const options = { seed, nodes: 2, host: () => ({ capacity: full }) }
+    const world = settled(t, options, image)
+    const host = hostOfSlot(world, '/image.0')
+    host.crash()
+    world.run(300)
+    const other = world.up[0]!
+    editNow(world, other, { kind: 'remove', app: image.id })
+    applyNow(world, other, appOf('/plain', { instances: 2, resources: { memMb: 600 } }))
+    world.restart(host)
+    rest(t, world)
+  }
+})
+
+t.test(
+  'a found task is stopped where it runs, though its app is of another engine now',
+  async t => {
+    const plain = appOf('/job', { instances: 2 })
+    const world = settled(t, { seed: 15, nodes: 2 }, plain)
+    const host = hostOfSlot(world, '/job.0')
+    host.crash()
+    const other = world.hosts.find(one => one !== host)!
+    // So many revisions that the one that runs is remembered no more.
+    for (let at = 0; at < 12; at++) {
+      const env = { VERSION: String(at) }
+      applyNow(world, other, appOf('/job', { instances: 2, command: undefined, image: 'i:1', env }))
+    }
+    world.restart(host)
+    rest(t, world)
+  },
+)
