@@ -2,6 +2,7 @@ import type { ContainerCreateOptions, ContainerInfo, HostConfig } from 'dockerod
 import { z } from 'zod'
 import { toMs } from '../model/duration.ts'
 import { appOfSlot, type RevisionId, type SlotId, type TaskId } from '../model/ids.ts'
+import { workDigest } from '../util/work-digest.ts'
 import type { FoundTask, Launch } from './runtime.ts'
 
 /** The labels by which a container is known to be a task of ours, whoever asks. */
@@ -11,6 +12,7 @@ export const LABELS = {
   app: 'shoal.app',
   slot: 'shoal.slot',
   revision: 'shoal.revision',
+  work: 'shoal.work',
   task: 'shoal.task',
   ports: 'shoal.ports',
 } as const
@@ -34,6 +36,7 @@ const taskLabels = z.object({
   [LABELS.task]: z.custom<TaskId>(isText),
   [LABELS.slot]: z.custom<SlotId>(isText),
   [LABELS.revision]: z.custom<RevisionId>(isText),
+  [LABELS.work]: z.string().default(''),
   [LABELS.ports]: z.string().default('[]').transform(parseJson).pipe(taskPorts),
 })
 
@@ -79,6 +82,7 @@ export function containerOptions(launch: Launch, owner: ContainerOwner): Contain
       [LABELS.app]: appOfSlot(slot),
       [LABELS.slot]: slot,
       [LABELS.revision]: revision,
+      [LABELS.work]: workDigest(spec),
       [LABELS.task]: task,
       [LABELS.ports]: JSON.stringify(ports),
     },
@@ -115,6 +119,7 @@ export function parseContainer({
     task: known[LABELS.task],
     slot: known[LABELS.slot],
     revision: known[LABELS.revision],
+    work: known[LABELS.work],
     ports: known[LABELS.ports],
     startedAtMs: createdS * 1000,
     running,

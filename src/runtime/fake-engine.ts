@@ -1,5 +1,6 @@
 import type { TaskId } from '../model/ids.ts'
 import { nameOfPort } from './port-name.ts'
+import { workDigest } from '../util/work-digest.ts'
 import type { FoundTask, Launch, LogChunk, RuntimeErrorCode } from './runtime.ts'
 
 /** What a fake task does with its life. All times are in milliseconds from the call of start. */
@@ -208,12 +209,13 @@ function keyOf(cluster: string, task: TaskId): string {
 }
 
 function foundTask({ launch, askedAtMs, phase, exitCode }: FakeTask): FoundTask {
-  const { task, slot, revision, ports } = launch
+  const { task, slot, revision, spec, ports } = launch
   const running = phase === 'running'
   return {
     task,
     slot,
     revision,
+    work: workDigest(spec),
     ports,
     startedAtMs: askedAtMs,
     running,

@@ -2,6 +2,7 @@ import { watch as watchFile, type FSWatcher } from 'node:fs'
 import { chown, mkdir } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import type { TaskId } from '../model/ids.ts'
+import { workDigest } from '../util/work-digest.ts'
 import { BoundedLog } from './bounded-log.ts'
 import { findTakenPort } from './port-check.ts'
 import { nameOfPort } from './port-name.ts'
@@ -287,6 +288,7 @@ class ProcessRuntime implements Runtime {
       task: id,
       slot,
       revision,
+      work: workDigest(spec),
       ports,
       cwd,
       ...user,
@@ -395,12 +397,13 @@ class ProcessRuntime implements Runtime {
 }
 
 function foundTask({ meta, exitCode }: ProcessTask): FoundTask {
-  const { task, slot, revision, ports, startedAtMs } = meta
+  const { task, slot, revision, work, ports, startedAtMs } = meta
   const running = exitCode === undefined
   return {
     task,
     slot,
     revision,
+    work,
     ports,
     startedAtMs,
     running,

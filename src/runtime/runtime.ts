@@ -19,6 +19,8 @@ export interface FoundTask {
   readonly task: TaskId
   readonly slot: SlotId
   readonly revision: RevisionId
+  /** {@link workDigest} of what it was started with. */
+  readonly work: string
   readonly ports: readonly TaskPort[]
   readonly startedAtMs: number
   readonly running: boolean

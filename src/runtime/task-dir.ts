@@ -14,6 +14,7 @@ const meta = z.strictObject({
   task: z.custom<TaskId>(value => typeof value === 'string'),
   slot: z.custom<SlotId>(value => typeof value === 'string'),
   revision: z.custom<RevisionId>(value => typeof value === 'string'),
+  work: z.string().default(''),
   ports: z.custom<readonly TaskPort[]>(value => Array.isArray(value)),
   /** Where the process runs, for `exec` to run there too. */
   cwd: z.string(),

@@ -7,6 +7,7 @@ import {
   containerOptions,
   parseContainer,
 } from '../../src/runtime/container-options.ts'
+import { workDigest } from '../../src/util/work-digest.ts'
 import { makeLaunch } from './launches.ts'
 
 const web: TaskPort = { name: 'web', protocol: 'tcp', containerPort: 80, hostPort: 31_000 }
@@ -93,8 +94,8 @@ t.test('containerOptions() gives what was asked for', async t => {
 t.test('parseContainer() reads back what containerOptions() wrote', async t => {
   const launch = makeLaunch({ image: 'i', labels: { 'shoal.task': 'forged' } }, { ports: [web] })
   const { Labels: labels = {} } = containerOptions(launch, { cluster: 'c', node: 'n' })
-  const { task, slot, revision, ports } = launch
-  const known = { task, slot, revision, ports, startedAtMs: 7000 }
+  const { task, slot, revision, spec, ports } = launch
+  const known = { task, slot, revision, work: workDigest(spec), ports, startedAtMs: 7000 }
   const cases: [string, string, object][] = [
     ['running', 'Up 5 minutes', { running: true }],
     ['paused', 'Up 5 minutes (Paused)', { running: true }],

@@ -65,6 +65,7 @@ async function makeMeta(dir: string, more: Partial<TaskMeta> = {}): Promise<Task
     task,
     slot,
     revision,
+    work: '',
     ports: [],
     cwd: '/',
     startedAtMs,

@@ -24,6 +24,8 @@ export interface Found {
   readonly task: TaskId
   readonly slot: SlotId
   readonly revision: RevisionId
+  /** A digest of what it was started with: equal ones need no restart. */
+  readonly work: string
   readonly ports: readonly TaskPort[]
   readonly startedAtMs: number
   readonly running: boolean

@@ -11,6 +11,7 @@ import { createPlacer } from '../../placement/placer.ts'
 import { plan, type RemoteTask, type Wait } from '../../reconcile/plan.ts'
 import { createRoom } from '../../reconcile/room.ts'
 import type { Verify } from '../../util/keys.ts'
+import { workDigest } from '../../util/work-digest.ts'
 import { pick, shuffle, type Random } from '../../util/random.ts'
 import type {
   ClusterEvent,
@@ -459,6 +460,7 @@ export class NodeMachine {
     this.#isPlanStale = false
     const nowMs = this.#nowMs
     const desired = this.#desk.doc.read()
+    this.#own.follow(desired.apps, nowMs)
     const local = this.#own.local()
     const { capacity, runtimes } = this.#record.facts
     const live = local.filter(({ task }) => !isFinal(task.state))
@@ -612,6 +614,7 @@ export class NodeMachine {
     const known = this.#desk.doc.revision(app, found.revision)?.spec
     if (known !== undefined) return known
     const current = this.#desk.doc.read().apps.get(app)?.spec
+    if (current !== undefined && workDigest(current) === found.work) return current
     const isLike = current !== undefined && runtimeOf(current) === runtime
     const spec = isLike ? current : bareSpec(app, runtime)
     return { ...spec, resources: this.#record.facts.capacity }

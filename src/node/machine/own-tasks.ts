@@ -3,6 +3,7 @@ import { toMs } from '../../model/duration.ts'
 import {
   appOfSlot,
   taskIdOf,
+  type AppId,
   type NodeId,
   type RevisionId,
   type SlotId,
@@ -14,6 +15,7 @@ import { createCheck, judge, overallHealth, type CheckState } from '../../reconc
 import type { LocalTask, WantedApp } from '../../reconcile/plan.ts'
 import { backoffMs } from '../../util/backoff.ts'
 import type { Random } from '../../util/random.ts'
+import { workDigest } from '../../util/work-digest.ts'
 import type { Effect, Found } from './events.ts'
 import { choosePorts } from './ports.ts'
 
@@ -34,7 +36,7 @@ const STOP_RETRY_MS = 5_000
 
 interface Own {
   task: Task
-  readonly spec: AppSpec
+  spec: AppSpec
   startedAtMs: number
   servingSinceMs: number | undefined
   /** When a stop that failed is tried again. */
@@ -264,6 +266,28 @@ export class OwnTasks {
       const { state, health } = own.task
       if (runtimeOf(own.spec) !== runtime || state !== 'running' || health !== 'none') continue
       own.task = { ...own.task, health: 'unknown', message: `the ${runtime} engine is away` }
+      this.#touch(own, nowMs)
+    }
+  }
+
+  /**
+   * Takes tasks over to a new revision that would start the very same: what differs,
+   * such as `instances` or health checks, changes around them.
+   */
+  follow(apps: ReadonlyMap<AppId, WantedApp>, nowMs: number): void {
+    for (const own of this.#tasks.values()) {
+      const app = apps.get(own.task.app)
+      const { state, revision } = own.task
+      if (app === undefined || app.revision === revision || isFinal(state)) continue
+      if (state === 'stopping' || workDigest(app.spec) !== workDigest(own.spec)) continue
+      const hasSameChecks = JSON.stringify(own.spec.health) === JSON.stringify(app.spec.health)
+      own.task = { ...own.task, revision: app.revision }
+      own.spec = app.spec
+      if (!hasSameChecks) {
+        own.checks = app.spec.health.map(() => createCheck(nowMs))
+        own.probing.clear()
+        own.task = { ...own.task, health: overallHealth(own.checks) }
+      }
       this.#touch(own, nowMs)
     }
   }
