@@ -1,4 +1,5 @@
 import type { TaskId } from '../../src/model/ids.ts'
+import type { Runtimes } from '../../src/model/node-record.ts'
 import type { Effect, NodeEvent } from '../../src/node/machine/events.ts'
 import { FakeEngine, type FakeEvent } from '../../src/runtime/fake-engine.ts'
 import type { Launch } from '../../src/runtime/runtime.ts'
@@ -26,6 +27,8 @@ export class TaskHost {
   readonly #stopping = new Set<TaskId>()
   /** What this life of the daemon has seen run. */
   readonly #known = new Set<TaskId>()
+
+  #usable: Runtimes = { docker: false, process: false }
 
   constructor(world: HostWorld, host: SimHost) {
     this.#world = world
@@ -74,6 +77,7 @@ export class TaskHost {
   daemonGone(): void {
     this.#stopping.clear()
     this.#known.clear()
+    this.#usable = { docker: false, process: false }
     for (const task of this.#starting) if (this.#world.random() < 0.5) this.#callOff(task)
   }
 
@@ -115,11 +119,8 @@ export class TaskHost {
     }
     const tasks = this.#engines[kind]!.list(CLUSTER)
     for (const { task, running } of tasks) if (running) this.#known.add(task)
-    const { runtimes } = this.#host.machine!.book.get(this.#host.node)!
-    this.#host.take({
-      kind: 'facts-changed',
-      facts: { runtimes: { ...runtimes, [kind]: true } },
-    })
+    this.#usable = { ...this.#usable, [kind]: true }
+    this.#host.take({ kind: 'facts-changed', facts: { runtimes: this.#usable } })
     this.#host.take({ kind: 'found', runtime: kind, tasks })
   }
 

@@ -129,7 +129,7 @@ export class NodeMachine {
     return Math.min(
       this.#offerAtMs,
       this.#planAtMs,
-      this.#isRecordStale ? this.#publishAtMs : Infinity,
+      this.#isRecordStale && this.#maySpeak ? this.#publishAtMs : Infinity,
       this.#own.wakeAtMs(),
       this.#desk.wakeAtMs(),
       this.#members.wakeAtMs(this.#nowMs),
@@ -479,26 +479,21 @@ export class NodeMachine {
       ),
       retryAtMs: (slot, revision) => this.#own.retryAtMs(slot, revision),
       waitingForRoomSinceMs: slot => this.#roomWaits.get(slot),
-      isSettled: this.#members.isSettled(
-        desired.nodes,
-        node => this.#book.get(node) !== undefined,
-        nowMs,
-      ),
+      isSettled:
+        this.#knowsItself &&
+        this.#members.isSettled(desired.nodes, node => this.#book.get(node) !== undefined, nowMs),
     })
     this.#noteWaits(result.waits)
     // An engine that is away can neither start nor stop: its tasks may run on, and are found again.
     const isUsable = (runtime: 'docker' | 'process'): boolean =>
       runtimes[runtime] && this.#listed.has(runtime)
-    const knowsRoom =
-      this.#options.engines.every(engine => this.#listed.has(engine)) ||
-      this.#members.isStartOver(nowMs)
     const runtimeOfTask = new Map(local.map(({ task, spec }) => [task.id, runtimeOf(spec)]))
     return result.actions.flatMap(action => {
       if (action.kind === 'stop') {
         if (!isUsable(runtimeOfTask.get(action.task)!)) return []
         return this.#own.stop(action.task, action.reason, nowMs)
       }
-      if (!knowsRoom || !isUsable(runtimeOf(action.app.spec))) return []
+      if (!isUsable(runtimeOf(action.app.spec))) return []
       return this.#own.begin(action.slot, action.app, nowMs)
     })
   }
@@ -540,6 +535,22 @@ export class NodeMachine {
     return isForeign ? this.#nowMs + 500 : Infinity
   }
 
+  /** True once every engine of this node has said what runs on it, or the time for that is over. */
+  get #knowsItself(): boolean {
+    return (
+      this.#options.engines.every(engine => this.#listed.has(engine)) ||
+      this.#members.isStartOver(this.#nowMs)
+    )
+  }
+
+  /**
+   * False right after a restart: as long as this node does not know what runs on it, the
+   * record of before says more than it could itself, and keeps its slots where they are.
+   */
+  get #maySpeak(): boolean {
+    return this.#options.incarnation === 1 || this.#knowsItself
+  }
+
   /** Publishes the own record if it changed. True when placement must look again. */
   #publish(effects: Effect[]): boolean {
     if (this.#own.changes !== this.#ownChanges) this.#isRecordStale = true
@@ -550,6 +561,7 @@ export class NodeMachine {
     const waits = this.#waits.map(({ slot, reason }) => ({ slot, reason }))
     if (!this.#isRecordStale && !isHashNews && sameWaits(before.waits, waits)) return false
     this.#isRecordStale = true
+    if (!this.#maySpeak) return false
     if (before !== undefined && !this.#areFactsStale && this.#nowMs < this.#publishAtMs)
       return false
     this.#isRecordStale = this.#areFactsStale = false
