@@ -8,7 +8,8 @@ import { join } from 'node:path'
 import t from 'tap'
 import type { WhyAnswer } from '../../src/api/shapes.ts'
 import { dig, fetchFrom, lookUp } from './docker-clients.ts'
-import { DockerCluster, eventually, onDockerHosts } from './docker-cluster.ts'
+import { DockerCluster, onDockerHosts } from './docker-cluster.ts'
+import { askDaemon, eventually } from './hosts-daemon.ts'
 
 const EXAMPLES = join(import.meta.dirname, '../../examples')
 const MARATHON = '/marathon-demo-application'
@@ -84,7 +85,7 @@ t.test('docker: apps on three hosts', onDockerHosts(), async t => {
 
     await cluster.shoal(three, 'scale', 'marathon-demo-application=4')
     await eventually('the fourth is told to be pending', 10_000, async () => {
-      const why = await cluster.ask<WhyAnswer>(two, `/v1/why?app=${MARATHON}`)
+      const why = await askDaemon<WhyAnswer>(two, `/v1/why?app=${MARATHON}`)
       const pending = why.slots.filter(({ state }) => state === 'pending')
       const refused = pending[0]?.nodes.filter(({ verdict }) => verdict === 'refused') ?? []
       const isRight =

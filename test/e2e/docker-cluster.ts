@@ -1,6 +1,5 @@
 import { isDeepStrictEqual } from 'node:util'
 import type { Test } from 'tap'
-import { SOCKET_FILE } from '../../src/api/start-api.ts'
 import type { ApplyAnswer, NodeLine, StatusAnswer, TaskLine } from '../../src/api/shapes.ts'
 import { askEngine, mustAsk } from '../../scripts/testbed/engine-api.ts'
 import { formCluster } from '../../scripts/testbed/form-cluster.ts'
@@ -8,6 +7,7 @@ import { missingForTestbed } from '../../scripts/testbed/requirements.ts'
 import type { CommandResult } from '../../scripts/testbed/run-command.ts'
 import type { TestHost } from '../../scripts/testbed/test-host.ts'
 import { createTestbed, type Testbed } from '../../scripts/testbed/testbed.ts'
+import { askDaemon, daemonSocket, eventually } from './hosts-daemon.ts'
 
 /** Options of a test that needs Docker hosts: where there can be none, it is skipped and says why. */
 export function onDockerHosts(): { readonly skip?: string } {
@@ -52,11 +52,6 @@ export class DockerCluster {
     return this.bed.host(number)
   }
 
-  /** Asks a host's daemon over its socket, which works whatever became of the host's network. */
-  async ask<T>(host: TestHost, path: string): Promise<T> {
-    return JSON.parse(await mustAsk(socketOf(host), { method: 'GET', path })) as T
-  }
-
   /** Applies manifests on a host, and gives what was acknowledged; undefined if the daemon died over it. */
   async tryApply(
     host: TestHost,
@@ -64,7 +59,7 @@ export class DockerCluster {
   ): Promise<ApplyAnswer | undefined> {
     const files = manifests.map((one, at) => ({ name: `${at}.json`, text: JSON.stringify(one) }))
     try {
-      const { status, body } = await askEngine(socketOf(host), {
+      const { status, body } = await askEngine(daemonSocket(host), {
         method: 'POST',
         path: '/v1/apply',
         body: JSON.stringify({ files }),
@@ -83,16 +78,16 @@ export class DockerCluster {
   }
 
   async status(host: TestHost): Promise<StatusAnswer> {
-    return await this.ask(host, '/v1/status')
+    return await askDaemon(host, '/v1/status')
   }
 
   async nodes(host: TestHost): Promise<NodeLine[]> {
-    return await this.ask(host, '/v1/nodes')
+    return await askDaemon(host, '/v1/nodes')
   }
 
   /** The slots of an app (or of all) as a host's daemon sees them. */
   async tasks(host: TestHost, app?: string): Promise<TaskLine[]> {
-    return await this.ask(host, `/v1/tasks${app === undefined ? '' : `?app=${app}`}`)
+    return await askDaemon(host, `/v1/tasks${app === undefined ? '' : `?app=${app}`}`)
   }
 
   /** Runs `shoal` on a host, which must succeed; gives what it printed. */
@@ -223,33 +218,6 @@ export interface Inspected {
     readonly Ports: Readonly<Record<string, readonly { readonly HostPort: string }[] | null>>
   }
   readonly Mounts: readonly { readonly Destination: string; readonly RW: boolean }[]
-}
-
-/**
- * Asks again until nothing is wrong, and gives the seconds that it took; when the time is over, throws
- * what was wrong last. An asker that throws is asked again: a daemon may be on its way up.
- */
-export async function eventually(
-  what: string,
-  timeoutMs: number,
-  wrong: () => Promise<unknown>,
-): Promise<number> {
-  const startedMs = performance.now()
-  for (;;) {
-    // oxlint-disable-next-line eslint/no-await-in-loop -- one question after the other
-    const now = await wrong().catch((error: unknown) => String(error))
-    const elapsedMs = performance.now() - startedMs
-    if (now === undefined) return elapsedMs / 1000
-    if (elapsedMs > timeoutMs) {
-      throw new Error(`${what}: not within ${timeoutMs / 1000} s: ${JSON.stringify(now, null, 1)}`)
-    }
-    // oxlint-disable-next-line eslint/no-await-in-loop -- others need the processor too
-    await new Promise(resolve => setTimeout(resolve, 100))
-  }
-}
-
-function socketOf({ dataDir }: TestHost): string {
-  return `${dataDir}/${SOCKET_FILE}`
 }
 
 function isOf(app: string, slot: string): boolean {

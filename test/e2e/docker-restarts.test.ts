@@ -3,7 +3,8 @@
 import t from 'tap'
 import { createRandom } from '../../src/util/random.ts'
 import { fetchFrom, lookUp } from './docker-clients.ts'
-import { DockerCluster, eventually, onDockerHosts } from './docker-cluster.ts'
+import { DockerCluster, onDockerHosts } from './docker-cluster.ts'
+import { askDaemon, eventually } from './hosts-daemon.ts'
 
 const HELLO = {
   id: '/hello',
@@ -65,7 +66,7 @@ t.test('docker: restarts on three hosts', onDockerHosts(), async t => {
     t.ok(acknowledged.length > 20, 'edits went on beside the kills')
     for (const host of cluster.hosts) {
       await eventually(`host ${host.number} has every acknowledged edit`, 20_000, async () => {
-        const apps = await cluster.ask<{ id: string }[]>(host, '/v1/apps')
+        const apps = await askDaemon<{ id: string }[]>(host, '/v1/apps')
         const there = new Set(apps.map(({ id }) => id))
         const lost = acknowledged.filter(id => !there.has(id))
         return lost.length === 0 ? undefined : lost
