@@ -62,13 +62,18 @@ export type FactOf<K extends Fact['kind']> = Extract<Fact, { readonly kind: K }>
  * Reads an entry; nothing when it has a shape that no entry has, or a key of a kind
  * that is not known here. By hand, because a document has tens of thousands of
  * entries and is read at each start; what a revision contains goes through the schema.
+ *
+ * @param isKnown True for ids of apps that were read before, which need no second look.
  */
-export function parseEntry({ client, clock, value }: RawEntry): Entry | undefined {
+export function parseEntry(
+  { client, clock, value }: RawEntry,
+  isKnown: (app: string) => app is AppId = isAppId,
+): Entry | undefined {
   if (!Array.isArray(value)) return undefined
   const [key, time, ...parts] = value as readonly unknown[]
   if (typeof key !== 'string' || key.length > KEY_LENGTH_MAX) return undefined
   if (!isCount(time) || time > TIME_MAX) return undefined
-  const fact = parseFact(key, parts)
+  const fact = parseFact(key, parts, (app): app is AppId => isKnown(app) || isAppId(app))
   return fact && { ...fact, client, clock, time }
 }
 
@@ -102,13 +107,17 @@ export function compareEntries(one: Entry, other: Entry): number {
   return other.time - one.time || other.client - one.client || other.clock - one.clock
 }
 
-function parseFact(key: string, parts: readonly unknown[]): Fact | undefined {
+function parseFact(
+  key: string,
+  parts: readonly unknown[],
+  isApp: (text: string) => text is AppId,
+): Fact | undefined {
   const slash = key.indexOf('/')
   const rest = key.slice(slash + 1)
   switch (key.slice(0, slash)) {
     case 'app': {
       const [revision, parent] = parts
-      if (!isAppId(rest) || !isRevisionOrNull(revision) || !isRevisionOrNull(parent)) {
+      if (!isApp(rest) || !isRevisionOrNull(revision) || !isRevisionOrNull(parent)) {
         return undefined
       }
       return { kind: 'app', app: rest, value: { revision, parent } }
@@ -117,14 +126,14 @@ function parseFact(key: string, parts: readonly unknown[]): Fact | undefined {
       const app = rest.slice(0, rest.lastIndexOf('/'))
       const id = rest.slice(app.length + 1)
       const [parent, generation, bytes, signature] = parts
-      if (!isAppId(app) || !isRevisionId(id)) return undefined
+      if (!isApp(app) || !isRevisionId(id)) return undefined
       if (!isRevisionOrNull(parent) || !isCount(generation)) return undefined
       if (!(bytes instanceof Uint8Array) || !(signature instanceof Uint8Array)) return undefined
       return { kind: 'rev', app, id, value: { bytes, signature, parent, generation } }
     }
     case 'scale': {
       const [value] = parts
-      if (!isAppId(rest) || typeof value !== 'number') return undefined
+      if (!isApp(rest) || typeof value !== 'number') return undefined
       const valid = Number.isInteger(value) && value >= 0 && value <= INSTANCES_MAX
       return valid ? { kind: 'scale', app: rest, value } : undefined
     }

@@ -67,8 +67,12 @@ export class FactIndex {
   /** Takes in what a transaction did. */
   update({ added, removed }: LogChange): TouchedKeys {
     const touched = { apps: new Set<AppId>(), nodes: new Set<NodeId>() }
+    const isKnown = (app: string): app is AppId => {
+      // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- asks whether it is one
+      return this.#apps.has(app as AppId)
+    }
     for (const raw of added) {
-      const entry = parseEntry(raw)
+      const entry = parseEntry(raw, isKnown)
       this.#entries++
       if (entry === undefined) this.#ignored++
       else {
@@ -146,6 +150,11 @@ function listAt<K, E>(lists: Map<K, E[]>, key: K): E[] {
 }
 
 function insertInOrder<E extends Entry>(list: E[], entry: E): void {
+  // Nearly every list has one entry, and a start makes tens of thousands of them.
+  if (list.length === 0) {
+    list.push(entry)
+    return
+  }
   const before = list.findIndex(other => compareEntries(entry, other) < 0)
   list.splice(before === -1 ? list.length : before, 0, entry)
 }

@@ -10,6 +10,7 @@ export interface Saved {
 
 /** Starts a snapshot. To yjs these two bytes are an empty update, so no update starts with them. */
 const SNAPSHOT_MARK = Uint8Array.of(0, 0)
+const NUMBER_BYTES = 8
 
 /** Writes a document for this node's own disk, with what needs no second check; {@link parseSaved} reads it. */
 export function printSnapshot(update: Uint8Array, checked: Iterable<EntryPlace>): Uint8Array {
@@ -28,19 +29,29 @@ export function parseSaved(piece: Uint8Array): Saved {
   }
   if (typeof decoded !== 'object' || decoded === null) return asUpdate
   if (!('update' in decoded) || !(decoded.update instanceof Uint8Array)) return asUpdate
-  const checked: unknown = 'checked' in decoded ? decoded.checked : []
-  return { update: decoded.update, checked: Array.isArray(checked) ? readPlaces(checked) : [] }
+  const checked: unknown = 'checked' in decoded ? decoded.checked : undefined
+  return {
+    update: decoded.update,
+    checked: checked instanceof Uint8Array ? readPlaces(checked) : [],
+  }
 }
 
-/** Clients and clocks by turns: {@link readPlaces} reads them. */
-function printPlaces(places: Iterable<EntryPlace>): number[] {
-  return [...places].flatMap(({ client, clock }) => [client, clock])
+/** Clients and clocks by turns, as 64-bit floats: a list of numbers would take longer to read than what it spares. */
+function printPlaces(places: Iterable<EntryPlace>): Uint8Array {
+  const numbers = [...places].flatMap(({ client, clock }) => [client, clock])
+  const bytes = Buffer.alloc(numbers.length * NUMBER_BYTES)
+  for (const [at, number] of numbers.entries()) bytes.writeDoubleLE(number, at * NUMBER_BYTES)
+  return bytes
 }
 
-function readPlaces(numbers: readonly unknown[]): EntryPlace[] {
+function readPlaces(printed: Uint8Array): EntryPlace[] {
+  const view = new DataView(printed.buffer, printed.byteOffset, printed.byteLength)
   const places: EntryPlace[] = []
-  for (let at = 0; at + 1 < numbers.length; at += 2) {
-    places.push({ client: Number(numbers[at]), clock: Number(numbers[at + 1]) })
+  for (let at = 0; at + 2 * NUMBER_BYTES <= printed.length; at += 2 * NUMBER_BYTES) {
+    places.push({
+      client: view.getFloat64(at, true),
+      clock: view.getFloat64(at + NUMBER_BYTES, true),
+    })
   }
   return places
 }
