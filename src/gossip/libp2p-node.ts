@@ -108,7 +108,12 @@ const createGossip = gossipsub({
   msgIdFn: messageId,
   // Peers are admitted by key, not by behaviour: a whole cluster behind one address, or a slow member, is no
   // attack, and a negative score would stop its messages silently.
-  scoreParams: { IPColocationFactorWeight: 0, behaviourPenaltyWeight: 0 },
+  scoreParams: {
+    IPColocationFactorWeight: 0,
+    behaviourPenaltyWeight: 0,
+    // Nothing scores, so nothing has to decay each second; dead peers' entries go within this.
+    decayInterval: 60_000,
+  },
   maxInboundDataLength: PUBLISH_BYTES_MAX + 64 * 1024,
   // A neighbour that takes nothing is disconnected before more than this waits for it; anti-entropy repairs it.
   maxOutboundBufferSize: 16 * 1024 * 1024,

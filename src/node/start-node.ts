@@ -18,6 +18,7 @@ import { NodeMachine } from './machine/node-machine.ts'
 import { parseMessage } from './machine/wire.ts'
 import { JoinError } from './found-cluster.ts'
 import { createMetrics } from './metrics.ts'
+import { createNewsCheck } from './news-check.ts'
 import { openFolder, type OpenFolder } from './open-cluster.ts'
 import { openDns } from './open-dns.ts'
 import { bindAddress, machineCapacity, type NodeOptions } from './options.ts'
@@ -26,6 +27,7 @@ import { createPerform } from './perform-effect.ts'
 import { Requests } from './requests.ts'
 import type { NodeService } from './service.ts'
 import { startTaskRunner, type TaskRunner, type TaskRunnerOptions } from './task-runner.ts'
+import { startTrimmingHeap } from './trim-heap.ts'
 import { VERSION } from './version.ts'
 
 /** Changes are gathered for so long before DNS and the others' addresses follow, in milliseconds. */
@@ -139,6 +141,7 @@ export async function startNode(
     peers.update()
   })
   stack.defer(() => sync.close())
+  const isNews = createNewsCheck(machine)
   const loop = startLoop({
     machine,
     now: monotonicNow,
@@ -154,7 +157,9 @@ export async function startNode(
       push,
       onAdmitted: () => transport.setAdmitted(machine.admitted),
     }),
-    onSettled: () => sync.call(),
+    onSettled: () => {
+      if (isNews()) sync.call()
+    },
     onError: (error, event) =>
       log.error({ err: error, event: event.kind }, 'an event broke the machine'),
   })
@@ -184,6 +189,8 @@ export async function startNode(
     runner,
     push,
   })
+  const trimming = startTrimmingHeap()
+  stack.defer(() => trimming.close())
   const owned = stack.move()
   return {
     service,

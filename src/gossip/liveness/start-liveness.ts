@@ -59,7 +59,7 @@ export interface Liveness {
 }
 
 /** A worker that keeps a thousand members needs about 10 MB; this bounds it, not what it takes. */
-const RESOURCE_LIMITS = { maxOldGenerationSizeMb: 64, maxYoungGenerationSizeMb: 4, stackSizeMb: 2 }
+const RESOURCE_LIMITS = { maxOldGenerationSizeMb: 64, maxYoungGenerationSizeMb: 1, stackSizeMb: 2 }
 
 /**
  * Starts failure detection in a worker thread with its own UDP socket.

@@ -1,0 +1,27 @@
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
+
+/** V8 throws the compiled code of a function away when it was not run between six major collections. */
+const COLLECTIONS = 8
+
+/** Between two of them, in milliseconds. Each takes about 40 ms, so that nobody who asks for a name waits longer. */
+const PAUSE_MS = 4_000
+
+/**
+ * Gives back what starting took: a node that is idle allocates so little that V8 would not collect for
+ * hours, and would keep what modules, schemas and handshakes left behind (about 25 MB).
+ *
+ * @returns Ends it early.
+ */
+export function startTrimmingHeap(): { close(): void } {
+  setFlagsFromString('--expose-gc')
+  // The one way to collect on demand without a flag on the command line.
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- V8 puts it there
+  const collect = runInNewContext('gc') as () => void
+  let left = COLLECTIONS
+  const timer = setInterval(() => {
+    collect()
+    if (--left === 0) clearInterval(timer)
+  }, PAUSE_MS).unref()
+  return { close: () => clearInterval(timer) }
+}
