@@ -7,7 +7,8 @@
  * 2. A slot that belongs to another node is kept until that node serves it (make
  *    before break), unless the app says it must never run twice.
  * 3. A slot that belongs here runs exactly once, at the wanted revision; the new
- *    task comes before the old one goes, where there is room for both.
+ *    task comes, and serves for the monitor window, before the old one goes, where
+ *    there is room for both.
  * 4. What keeps failing waits longer each time, and is never started above the
  *    node's declared capacity.
  *
@@ -99,6 +100,8 @@ export interface Wait {
 export interface Plan {
   readonly actions: readonly Action[]
   readonly waits: readonly Wait[]
+  /** When a new task will have served long enough for an old one to go; Infinity when none is to. */
+  readonly againAtMs: number
 }
 
 /** Makes the plan of one node for now. Pure: the same input gives the same plan. */
@@ -108,23 +111,27 @@ export function plan(input: PlanInput): Plan {
   const bySlot = groupLive(input.local)
   if (!input.isSettled) {
     const reason = 'the node is still looking for the others'
-    return { actions: [], waits: input.own.map(slot => ({ slot, reason, forRoom: false })) }
+    const held = input.own.map(slot => ({ slot, reason, forRoom: false }))
+    return { actions: [], waits: held, againAtMs: Infinity }
   }
   const room = input.room.copy()
+  let againAtMs = Infinity
 
   for (const [slot, tasks] of bySlot) {
     if (input.placed.get(slot) === input.self) continue
     for (const local of tasks) {
-      const reason = whyStopForeign(input, slot, local)
-      if (reason !== undefined) stop(actions, local, reason)
+      const { atMs, reason } = stopForeignAt(input, slot, local)
+      if (atMs <= input.nowMs) stop(actions, local, reason)
+      else againAtMs = Math.min(againAtMs, atMs)
     }
   }
   for (const slot of input.own) {
     const step = planOwn(input, slot, bySlot.get(slot) ?? [], room)
     actions.push(...step.actions)
+    againAtMs = Math.min(againAtMs, step.againAtMs ?? Infinity)
     if (step.wait !== undefined) waits.push(step.wait)
   }
-  return { actions: [...actions, ...makeRoom(input, bySlot, waits, room)], waits }
+  return { actions: [...actions, ...makeRoom(input, bySlot, waits, room)], waits, againAtMs }
 }
 
 /** The tasks that are neither over nor on their way out are live; those that are stopping still hold their place. */
@@ -139,31 +146,34 @@ function groupLive(local: readonly LocalTask[]): Map<SlotId, LocalTask[]> {
   return bySlot
 }
 
-/** Why a task whose slot is not this node's must stop now, or nothing while it should be kept. */
-function whyStopForeign(input: PlanInput, slot: SlotId, local: LocalTask): string | undefined {
+/** When a task whose slot is not this node's must stop, and why; Infinity while nobody knows. */
+function stopForeignAt(
+  input: PlanInput,
+  slot: SlotId,
+  local: LocalTask,
+): { readonly atMs: number; readonly reason: string } {
   const app = input.apps.get(local.task.app)
-  if (app === undefined) return 'the app was removed'
+  if (app === undefined) return { atMs: 0, reason: 'the app was removed' }
   const owner = input.placed.get(slot)
   if (owner === undefined) {
-    return input.unplaced.has(slot) ? 'no node may run it now' : 'the app was scaled down'
+    const isUnplaced = input.unplaced.has(slot)
+    const reason = isUnplaced ? 'no node may run it now' : 'the app was scaled down'
+    return { atMs: 0, reason }
   }
-  if (app.spec.update.order === 'stop-first')
-    return `it belongs to another node, and must not run twice`
-  const monitorMs = toMs(app.spec.update.monitor)
-  const taken = input
+  if (app.spec.update.order === 'stop-first') {
+    return { atMs: 0, reason: 'it belongs to another node, and must not run twice' }
+  }
+  const atMs = input
     .remote(slot)
-    .some(
-      ({ node, task, servingSinceMs }) =>
-        node === owner &&
-        task.revision === app.revision &&
-        servingSinceMs !== undefined &&
-        (input.nowMs - servingSinceMs >= monitorMs || !isServing(local.task)),
-    )
-  return taken ? 'another node runs it now' : undefined
+    .filter(({ node, task }) => node === owner && task.revision === app.revision)
+    .map(taker => takesOverAtMs(app, taker, local))
+    .reduce((one, other) => Math.min(one, other), Infinity)
+  return { atMs, reason: 'another node runs it now' }
 }
 
 interface Step {
   readonly actions: readonly Action[]
+  readonly againAtMs?: number
   readonly wait?: Wait
 }
 
@@ -183,13 +193,29 @@ function planOwn(input: PlanInput, slot: SlotId, tasks: readonly LocalTask[], ro
     if (local.mustReplace) stop(actions, local, 'its health checks failed')
   for (const local of extra) stop(actions, local, 'the slot runs twice here')
   if (kept !== undefined) {
-    if (kept.servingSinceMs !== undefined) {
-      for (const local of old) stop(actions, local, 'a newer revision runs')
+    let againAtMs = Infinity
+    for (const local of old) {
+      const atMs = takesOverAtMs(app, kept, local)
+      if (atMs <= input.nowMs) stop(actions, local, 'a newer revision runs')
+      else againAtMs = Math.min(againAtMs, atMs)
     }
-    return { actions }
+    return { actions, againAtMs }
   }
   const next = planStart(input, app, slot, { old, going, room })
   return { actions: [...actions, ...next.actions], ...(next.wait && { wait: next.wait }) }
+}
+
+/**
+ * When a new task needs the old one no more. Not at its first success: it may fail the
+ * next moment, and whoever was told of the old one must have time to ask again.
+ */
+function takesOverAtMs(
+  app: WantedApp,
+  { servingSinceMs }: Pick<LocalTask | RemoteTask, 'servingSinceMs'>,
+  old: LocalTask,
+): number {
+  if (servingSinceMs === undefined) return Infinity
+  return isServing(old.task) ? servingSinceMs + toMs(app.spec.update.monitor) : servingSinceMs
 }
 
 interface StartContext {
@@ -254,6 +280,7 @@ function whyNotYet(
     parallelism: app.spec.update.parallelism,
     isUnplaced: other => input.unplaced.has(other),
     isDone: other => {
+      if (hasOld(input, app, other)) return false
       const sinceMs = servingSince(input, app, other)
       if (sinceMs === undefined) return false
       if (input.nowMs - sinceMs >= monitorMs) return true
@@ -264,6 +291,17 @@ function whyNotYet(
   if (blocker === undefined) return undefined
   const reason = `the rollout waits for ${blocker} to serve the new revision`
   return { reason, ...(untilMs !== undefined && { untilMs }) }
+}
+
+/** True while a task of another revision holds the slot: one more would be above what the app asked for. */
+function hasOld(input: PlanInput, app: WantedApp, slot: SlotId): boolean {
+  return [...input.local, ...input.remote(slot)].some(
+    ({ task }) =>
+      task.slot === slot &&
+      task.revision !== app.revision &&
+      task.state !== 'stopping' &&
+      !isFinal(task.state),
+  )
 }
 
 /** Since when the slot is served at the wanted revision, here or elsewhere. */

@@ -21,6 +21,12 @@ const version = (
   more: Parameters<typeof appOf>[1] = {},
 ): ReturnType<typeof appOf> => appOf(WEB, { instances: 4, env: { VERSION }, ...more })
 
+/** Nearly fills a machine of 1000 MB, in one zone only. */
+const on = (zone: string): Parameters<typeof appOf>[1] => ({
+  resources: { memMb: 900 },
+  constraints: [{ field: 'zone', operator: 'IS', value: zone }],
+})
+
 t.test('a machine that loses its power is out of answers and replaced within seconds', async t => {
   for (let seed = 1; seed <= 5; seed++) {
     const world = settled(t, { seed, nodes: 5 }, version('1'))
@@ -104,10 +110,10 @@ t.test('an app that both sides of a split edit ends as one of the two, and says 
     rest(t, world)
     const versions = new Set(liveTasks(world).map(task => task.version))
     t.equal(versions.size, 1, 'one of them runs, whole')
-    const made = [left, right].map(({ made }) => made?.saw.get(WEB)?.revision)
+    const made = [left, right].map(asked => asked.made?.saw.get(WEB)?.revision)
     for (const { machine, name } of world.up) {
       const [conflict, ...others] = machine!.doc.conflicts()
-      t.strictSame([conflict?.kept, conflict?.lost].toSorted(), made.toSorted(), name)
+      t.strictSame(new Set([conflict?.kept, conflict?.lost]), new Set(made), name)
       t.equal(others.length, 0)
     }
     t.match(world.story.last(4_000).join('\n'), /conflict \/web was edited twice at once/)
@@ -232,10 +238,6 @@ t.test('a stop-first app never runs twice, whatever moves it', async t => {
 })
 
 t.test('two full machines that swap their tasks do not wait for each other for ever', async t => {
-  const on = (zone: string): Parameters<typeof appOf>[1] => ({
-    resources: { memMb: 900 },
-    constraints: [{ field: 'zone', operator: 'IS', value: zone }],
-  })
   const full = { cpus: 4, memMb: 1000, diskMb: 0, gpus: 0 }
   const options = { seed: 8, nodes: 2, host: () => ({ capacity: full }) }
   const world = settled(t, options, appOf('/a', on('z0')), appOf('/b', on('z1')))
@@ -283,7 +285,7 @@ t.test('scaling starts and stops only what is asked', async t => {
 t.test('losing the editing machine for good right after its answer loses nothing', async t => {
   for (let seed = 1; seed <= 10; seed++) {
     const world = settled(t, { seed, nodes: 3 }, version('1'))
-    world.network.weather = { loss: 0.3, duplicate: 0.1, delayMs: [1, 200] }
+    world.network.weather = { loss: 0, duplicate: 0.1, delayMs: [1, 200] }
     const editor = world.hosts[seed % 3]!
     const asked = world.edit(editor, { kind: 'apply', specs: [version('2')], message: '' })
     // Looked at after every step, so that the machine is gone before it does anything more.

@@ -8,7 +8,7 @@ import type { Verdict } from '../../model/verdict.ts'
 import { inputsHash, placementHash } from '../../placement/digest.ts'
 import type { Placement, PlacementInput } from '../../placement/input.ts'
 import { createPlacer } from '../../placement/placer.ts'
-import { plan, type RemoteTask, type Wait } from '../../reconcile/plan.ts'
+import { plan, type Plan, type RemoteTask, type Wait } from '../../reconcile/plan.ts'
 import { createRoom } from '../../reconcile/room.ts'
 import type { Verify } from '../../util/keys.ts'
 import { workDigest } from '../../util/work-digest.ts'
@@ -483,7 +483,7 @@ export class NodeMachine {
         this.#knowsItself &&
         this.#members.isSettled(desired.nodes, node => this.#book.get(node) !== undefined, nowMs),
     })
-    this.#noteWaits(result.waits)
+    this.#noteWaits(result)
     // An engine that is away can neither start nor stop: its tasks may run on, and are found again.
     const isUsable = (runtime: 'docker' | 'process'): boolean =>
       runtimes[runtime] && this.#listed.has(runtime)
@@ -509,7 +509,7 @@ export class NodeMachine {
     })
   }
 
-  #noteWaits(waits: readonly Wait[]): void {
+  #noteWaits({ waits, againAtMs }: Plan): void {
     this.#waits = waits.map(wait => {
       const failure = this.#own.failureText(wait.slot)
       return wait.untilMs !== undefined && failure !== '' ? { ...wait, reason: failure } : wait
@@ -522,17 +522,7 @@ export class NodeMachine {
       // A hand-over's monitor window and a wait for room end by time alone.
       isForRoom ? this.#nowMs + 1_000 : untilMs,
     )
-    this.#planAtMs = Math.min(...until, this.#handOverAtMs())
-  }
-
-  /** When a task that is to be handed over should be looked at again, since the taker's monitor window ends by time alone. */
-  #handOverAtMs(): number {
-    const isForeign = this.#own
-      .local()
-      .some(
-        ({ task }) => !isFinal(task.state) && this.#placement.placed.get(task.slot) !== this.self,
-      )
-    return isForeign ? this.#nowMs + 500 : Infinity
+    this.#planAtMs = Math.min(...until, againAtMs)
   }
 
   /** True once every engine of this node has said what runs on it, or the time for that is over. */
