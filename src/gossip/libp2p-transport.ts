@@ -123,6 +123,8 @@ export async function startLibp2pTransport(options: Libp2pTransportOptions): Pro
       libp2p.getConnections(peerIdFromString(node)).some(({ status }) => status === 'open'),
     random: Math.random,
   })
+  // Whoever discovery finds before the owner speaks is not found again for minutes: it must count.
+  dialer.setAdmitted(admitted)
   const links = createLinks({
     self,
     random: Math.random,

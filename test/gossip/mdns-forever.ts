@@ -34,5 +34,5 @@ const transport = await startLibp2pTransport({
     },
   },
 })
-transport.setAdmitted(admitted)
+// Whoever is found before the owner first says who is admitted must count: `setAdmitted` is never called.
 tell({ self: transport.self })
