@@ -81,9 +81,15 @@ t.test('docker: network faults on three hosts', onDockerHosts(), async t => {
     await cluster.bed.plugCable(one)
     await cluster.untilWhole()
     const seen = seconds(pluggedMs)
-    await cluster.untilSettled(APP, 6)
+    const tasks = await cluster.untilSettled(APP, 6)
     t.comment(
       `cable plugged: whole after ${seen.toFixed(1)} s, each slot once after ${seconds(pluggedMs).toFixed(1)} s`,
+    )
+    const running = (await cluster.containers()).filter(container => container.running)
+    t.strictSame(
+      running.map(({ slot, host }) => `${slot} on h${host}`).toSorted(),
+      tasks.map(({ slot, node }) => `${slot} on ${node}`).toSorted(),
+      'the engines have what `ps` says, and no orphan',
     )
     await agree(cluster, 6)
   })
