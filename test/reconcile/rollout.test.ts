@@ -1,13 +1,14 @@
 import t, { type Test } from 'tap'
 import type { AppId, NodeId } from '../../src/model/ids.ts'
-import { slotIdOf } from '../../src/model/ids.ts'
+import { slotIdOf, slotSuffix, type SlotId } from '../../src/model/ids.ts'
 import { rolloutBlocker } from '../../src/reconcile/rollout.ts'
 
 const WEB = '/web' as AppId
 
+const indexOf = (slot: SlotId): number => Number(slotSuffix(slot))
+
 /** Slots by number: `d` is done, `u` has no node, `.` is on its way or before it. */
 function check(t: Test, slots: string, parallelism: number, expected: string): void {
-  const indexOf = (slot: string): number => Number(slot.slice(slot.lastIndexOf('.') + 1))
   const blockers = Array.from(slots, (_, index) => {
     const blocker = rolloutBlocker(WEB, slotIdOf(WEB, index), {
       parallelism,
