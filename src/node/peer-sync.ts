@@ -14,7 +14,7 @@ export interface PeerSyncOptions {
 }
 
 /**
- * Tells transport and liveness who is admitted and where everybody is: by the
+ * Tells transport and liveness where everybody is: by the
  * nodes' own records, and until these come by what was remembered from last time.
  */
 export class PeerSync {
@@ -48,7 +48,6 @@ export class PeerSync {
     const key = JSON.stringify([[...addresses], [...members]])
     if (key === this.#key) return
     this.#key = key
-    transport.setAdmitted(admitted)
     transport.setAddresses(addresses)
     liveness.setMembers(members)
     rememberAddresses(store, addresses)

@@ -8,6 +8,7 @@ import { CLUSTER_FILE } from '../store/cluster-file.ts'
 import { DATABASE_FILE } from '../store/sqlite-store.ts'
 import { startProcessRuntime } from '../runtime/process-runtime.ts'
 import { createNodeKey, createVerify } from '../util/keys.ts'
+import { createAdmissionGate } from './admission-gate.ts'
 import { createCallServices } from './call-services.ts'
 import { createService, localLogs } from './create-service.ts'
 import { DnsSync, DOMAIN } from './dns-sync.ts'
@@ -121,6 +122,8 @@ export async function startNode(
     push({ kind: 'verdict-came', verdict })
   })
 
+  const gate = createAdmissionGate(transport, machine.admitted)
+  stack.defer(() => gate.close())
   const dnsSync = new DnsSync(machine, options.name)
   const dns = await openDns(options, dnsSync.zone, log)
   stack.defer(() => dns.close())
@@ -155,7 +158,7 @@ export async function startNode(
       events,
       log,
       push,
-      onAdmitted: () => transport.setAdmitted(machine.admitted),
+      onAdmitted: () => gate.set(machine.admitted),
     }),
     onSettled: () => {
       if (isNews()) sync.call()

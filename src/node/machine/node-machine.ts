@@ -97,6 +97,8 @@ export class NodeMachine {
   #isPlacementStale = true
   #isPlanStale = true
   #planAtMs = Infinity
+  /** When time alone changes who counts: kept, so that a tick that comes late finds it, too. */
+  #membersAtMs = 0
   #publishAtMs = 0
   #isRecordStale = true
   /** True until the own record says what the shell said: before that, nothing is planned. */
@@ -132,7 +134,7 @@ export class NodeMachine {
       this.#isRecordStale && this.#maySpeak ? this.#publishAtMs : Infinity,
       this.#own.wakeAtMs(),
       this.#desk.wakeAtMs(),
-      this.#members.wakeAtMs(this.#nowMs),
+      this.#membersAtMs,
       this.#leave?.deadlineMs ?? Infinity,
     )
   }
@@ -405,7 +407,7 @@ export class NodeMachine {
     const effects: Effect[] = [...this.#desk.expire(this.#nowMs)]
     const isOwn = (slot: SlotId): boolean => this.#placement.placed.get(slot) === this.self
     effects.push(...this.#own.expire(this.#nowMs, isOwn))
-    if (this.#nowMs >= this.#members.wakeAtMs(this.#nowMs - 1)) {
+    if (this.#nowMs >= this.#membersAtMs) {
       this.#isPlacementStale = this.#isPlanStale = true
     }
     if (this.#nowMs >= this.#planAtMs) this.#isPlanStale = true
@@ -435,6 +437,7 @@ export class NodeMachine {
 
   #place(): void {
     this.#isPlacementStale = false
+    this.#membersAtMs = this.#members.wakeAtMs(this.#nowMs)
     const desired = this.#desk.doc.read()
     const records = this.#book
       .records()
