@@ -1,80 +1,39 @@
 /**
- * What a daemon costs that has nothing to do: real daemons, one cluster, each on a loopback address of
- * its own, left alone until they have met, then watched for a while through /proc.
+ * What a daemon costs that has nothing to do: real daemons, one cluster, left alone until they have met and
+ * rest, then watched for a while through /proc.
+ *
+ * `SOAK_MINUTES=10` looks for leaks afterwards: apps are edited, scaled and restarted all the time, and the
+ * row tells how much memory grows by the hour. Give `--timeout` the time that this takes.
  */
 
-import { spawn, type ChildProcess } from 'node:child_process'
-import { closeSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import type { StatusAnswer } from '../../src/api/shapes.ts'
-import { mustRun } from '../testbed/run-command.ts'
-import { until } from '../testbed/process-table.ts'
 import type { BenchRow } from './row.ts'
+import { BenchCluster } from './daemons.ts'
 
 const NODES = 10
-const SHOAL = join(import.meta.dirname, '../../bin/shoal')
-/** How long ten daemons may take to start and meet, on two processors that have other work. */
-const MEET_MS = 120_000
-/** Time to settle after all have met: caches fill, meshes form, the JIT rests. */
-const SETTLE_MS = 20_000
-const WATCH_MS = 30_000
-/** Linux counts processor time in these, whatever the kernel was built with (`getconf CLK_TCK`). */
-const TICKS_PER_SECOND = 100
-
-interface Daemon {
-  readonly child: ChildProcess
-  readonly dir: string
-  readonly apiPort: number
-}
-
-interface Usage {
-  readonly rssBytes: number
-  /** Shared pages, Node's own program above all, divided among the daemons that share them. */
-  readonly pssBytes: number
-  readonly cpuTicks: number
-}
+/** Time to rest after all have met: meshes form, the JIT is done, and what the start took is given back. */
+const SETTLE_MS = 60_000
+const WATCH_MS = 40_000
+const SOAK_MINUTES = Number(process.env['SOAK_MINUTES'] ?? 0)
+/** The first part of a soak fills caches and histories, and says nothing of leaks. */
+const SOAK_WARM_UP = 0.3
+const SOAK_STEP_MS = 1_000
+const SOAK_APPS = 5
 
 /** Measures idle memory, processor time and traffic of a daemon in a cluster of ten. */
 export async function benchIdle(): Promise<BenchRow[]> {
-  const root = mkdtempSync(join(tmpdir(), 'shoal-idle-'))
-  const daemons: Daemon[] = []
-  try {
-    daemons.push(startDaemon(root, 1))
-    await awaitNodes(daemons, 1)
-    const env = { SHOAL_DATA: daemons[0]?.dir ?? '' }
-    const created = await mustRun([SHOAL, 'token', 'create'], { env, timeoutMs: MEET_MS })
-    const token = created.trim().split('\n').at(-1) ?? ''
-    for (let number = 2; number <= NODES; number++) daemons.push(startDaemon(root, number, token))
-    await awaitNodes(daemons, NODES)
+  await using cluster = new BenchCluster()
+  await cluster.start(NODES)
+  await wait(SETTLE_MS)
+  const before = { usage: cluster.usage(), bytes: cluster.loopbackBytes() }
+  await wait(WATCH_MS)
+  const after = { usage: cluster.usage(), bytes: cluster.loopbackBytes() }
 
-    await new Promise(resolve => setTimeout(resolve, SETTLE_MS))
-    const before = { usage: daemons.map(readUsage), network: readLoopbackBytes() }
-    await new Promise(resolve => setTimeout(resolve, WATCH_MS))
-    const after = { usage: daemons.map(readUsage), network: readLoopbackBytes() }
-    return toRows(before, after)
-  } finally {
-    for (const { child } of daemons) child.kill('SIGKILL')
-    await Promise.all(daemons.map(async ({ child }) => await ended(child)))
-    rmSync(root, { recursive: true, force: true })
-  }
-}
-
-interface Sample {
-  readonly usage: readonly Usage[]
-  readonly network: number
-}
-
-function toRows(before: Sample, after: Sample): BenchRow[] {
   const seconds = WATCH_MS / 1000
-  const rss = after.usage.map(({ rssBytes }) => rssBytes / 1e6)
-  const pss = after.usage.map(({ pssBytes }) => pssBytes / 1e6)
-  const cpu = after.usage.map(
-    ({ cpuTicks }, i) =>
-      ((cpuTicks - (before.usage[i]?.cpuTicks ?? 0)) / TICKS_PER_SECOND / seconds) * 100,
-  )
-  const bytes = (after.network - before.network) / NODES / seconds
   const note = `${NODES} daemons on loopback, ${seconds} s watched`
+  const rss = after.usage.map(({ rssMB }) => rssMB)
+  const cpu = after.usage.map(
+    ({ cpuSeconds }, at) => ((cpuSeconds - before.usage[at]!.cpuSeconds) / seconds) * 100,
+  )
   return [
     {
       name: 'idle daemon, memory (mean)',
@@ -86,7 +45,7 @@ function toRows(before: Sample, after: Sample): BenchRow[] {
     { name: 'idle daemon, memory (largest)', value: Math.max(...rss), unit: 'MB', note },
     {
       name: 'idle daemon, memory (its share)',
-      value: mean(pss),
+      value: mean(after.usage.map(({ pssMB }) => pssMB)),
       unit: 'MB',
       note: 'pages shared with the other daemons counted once',
     },
@@ -99,81 +58,75 @@ function toRows(before: Sample, after: Sample): BenchRow[] {
     },
     {
       name: 'idle daemon, network (mean)',
-      value: bytes / 1000,
+      value: (after.bytes - before.bytes) / NODES / seconds / 1000,
       unit: 'kB/s',
       target: { max: 2 },
-      note: 'all that loopback sent, by daemon: with headers and whatever else used it',
+      note: cluster.isAlone
+        ? 'all that loopback sent, with headers, by daemon'
+        : 'all that loopback sent, by daemon: whatever else used it is in it',
     },
+    ...(SOAK_MINUTES > 0 ? await soak(cluster) : []),
   ]
 }
 
-function startDaemon(root: string, number: number, token?: string): Daemon {
-  const dir = join(root, `n${number}`)
-  const apiPort = 18_400 + number
-  const options = {
-    '--name': `n${number}`,
-    '--data': dir,
-    '--advertise': `127.0.0.${number}`,
-    '--port': String(17_400 + number),
-    '--api-port': String(apiPort),
-    '--dns-port': String(19_400 + number),
-    '--docker': 'none',
-    ...(token === undefined ? {} : { '--join': token }),
+/** Edits and task churn, while memory is sampled. */
+async function soak(cluster: BenchCluster): Promise<BenchRow[]> {
+  const startMs = performance.now()
+  const endMs = startMs + SOAK_MINUTES * 60_000
+  const samples: { readonly hours: number; readonly rssMB: number }[] = []
+  let edits = 0
+  while (performance.now() < endMs) {
+    const { client } = cluster.daemons[edits % NODES]!
+    const app = edits % SOAK_APPS
+    const spec = {
+      id: `/soak-${app}`,
+      command: 'exec sleep 1000',
+      instances: 1 + (edits % 3),
+      resources: { cpus: 0.01, memMb: 1 },
+      env: { EDIT: String(edits) },
+      stopGrace: '1s',
+    }
+    // oxlint-disable no-await-in-loop -- one edit after the other, at a steady pace
+    await client.post('/v1/apply', {
+      files: [{ name: 'soak.json', text: JSON.stringify(spec) }],
+    })
+    edits++
+    await wait(SOAK_STEP_MS)
+    // oxlint-enable no-await-in-loop
+    const hours = (performance.now() - startMs) / 3_600_000
+    if (hours * 60 > SOAK_MINUTES * SOAK_WARM_UP) {
+      samples.push({ hours, rssMB: mean(cluster.usage().map(({ rssMB }) => rssMB)) })
+    }
   }
-  const log = openSync(`${dir}.log`, 'w')
-  const args = ['up', ...Object.entries(options).flat()]
-  const child = spawn(SHOAL, args, { stdio: ['ignore', log, log] })
-  closeSync(log)
-  return { child, dir, apiPort }
-}
-
-/** Waits until every daemon sees this many alive nodes: over HTTP, which starts no process. */
-async function awaitNodes(daemons: readonly Daemon[], count: number): Promise<void> {
-  await until(`${count} nodes see each other`, MEET_MS, async () => {
-    const views = await Promise.all(daemons.map(countAlive))
-    return views.every(seen => seen === count)
-  })
-}
-
-async function countAlive({ child, dir, apiPort }: Daemon): Promise<number> {
-  if (child.exitCode !== null) {
-    const words = readFileSync(`${dir}.log`, 'utf8').trim().split('\n').slice(-3).join('\n')
-    throw new Error(`A daemon ended with ${child.exitCode}:\n${words}`)
+  for (let app = 0; app < SOAK_APPS; app++) {
+    // oxlint-disable-next-line no-await-in-loop -- one after the other
+    await cluster.daemons[0]!.client.delete('/v1/app', { app: `/soak-${app}` })
   }
-  try {
-    const signal = AbortSignal.timeout(10_000)
-    const answer = await fetch(`http://127.0.0.1:${apiPort}/v1/status`, { signal })
-    return answer.ok ? ((await answer.json()) as StatusAnswer).nodes.alive : 0
-  } catch {
-    // Not listening yet, or too busy to answer: ask again, until the deadline of the caller.
-    return 0
+  await wait(10_000)
+  const note = `${edits} edits in ${SOAK_MINUTES} min, each restarts up to three tasks; first ${SOAK_WARM_UP * 100} % not counted`
+  return [
+    { name: 'soak, memory growth of a daemon', value: slopeOf(samples), unit: 'MB/h', note },
+    { name: 'soak, memory (mean, at its end)', value: samples.at(-1)?.rssMB ?? 0, unit: 'MB' },
+  ]
+}
+
+/** Least squares. */
+function slopeOf(samples: readonly { readonly hours: number; readonly rssMB: number }[]): number {
+  const meanHours = mean(samples.map(({ hours }) => hours))
+  const meanMB = mean(samples.map(({ rssMB }) => rssMB))
+  let above = 0
+  let below = 0
+  for (const { hours, rssMB } of samples) {
+    above += (hours - meanHours) * (rssMB - meanMB)
+    below += (hours - meanHours) ** 2
   }
-}
-
-function readUsage({ child }: Daemon): Usage {
-  const stat = readFileSync(`/proc/${child.pid}/stat`, 'utf8')
-  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
-  const status = readFileSync(`/proc/${child.pid}/status`, 'utf8')
-  const rss = /^VmRSS:\s+(\d+) kB$/m.exec(status)?.[1]
-  const rollup = readFileSync(`/proc/${child.pid}/smaps_rollup`, 'utf8')
-  const pss = /^Pss:\s+(\d+) kB$/m.exec(rollup)?.[1]
-  return {
-    rssBytes: Number(rss) * 1024,
-    pssBytes: Number(pss) * 1024,
-    cpuTicks: Number(fields[11]) + Number(fields[12]),
-  }
-}
-
-function readLoopbackBytes(): number {
-  const line = /^\s*lo:\s*(.*)$/m.exec(readFileSync('/proc/net/dev', 'utf8'))?.[1] ?? ''
-  return Number(line.split(/\s+/)[8])
-}
-
-async function ended(child: ChildProcess): Promise<void> {
-  if (child.exitCode !== null || child.signalCode !== null) return
-  await new Promise(resolve => child.once('exit', resolve))
+  return below === 0 ? 0 : above / below
 }
 
 function mean(values: readonly number[]): number {
   return values.reduce((sum, value) => sum + value, 0) / values.length
+}
+
+function wait(ms: number): Promise<void> {
+  return new Promise(resolve => setTimeout(resolve, ms))
 }
