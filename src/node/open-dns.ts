@@ -1,6 +1,7 @@
 import type { Logger } from 'pino'
 import { isPortUnavailable, startDnsServer, type DnsServer } from '../dns/start-dns-server.ts'
 import type { Zone } from '../dns/zone.ts'
+import { explainListen } from './explain-listen.ts'
 import { bindAddress, DEFAULT_DNS_PORT, FALLBACK_DNS_PORT, type NodeOptions } from './options.ts'
 
 /**
@@ -10,14 +11,19 @@ import { bindAddress, DEFAULT_DNS_PORT, FALLBACK_DNS_PORT, type NodeOptions } fr
  * @throws {Error} When the port that was asked for, or both of the others, cannot be bound.
  */
 export async function openDns(options: NodeOptions, zone: Zone, log: Logger): Promise<DnsServer> {
+  const bind = bindAddress(options.advertise)
   const start = async (port: number): Promise<DnsServer> =>
     await startDnsServer({
-      addresses: [bindAddress(options.advertise)],
+      addresses: [bind],
       port,
       zone,
       onError: error => log.warn({ err: error }, 'the DNS server had an error'),
     })
-  if (options.dnsPort !== undefined) return await start(options.dnsPort)
+  const { dnsPort } = options
+  if (dnsPort !== undefined) {
+    const listening = { what: 'DNS', address: bind, port: dnsPort, flag: '--dns-port' }
+    return await explainListen(listening, async () => await start(dnsPort))
+  }
   try {
     return await start(DEFAULT_DNS_PORT)
   } catch (error) {
@@ -26,6 +32,7 @@ export async function openDns(options: NodeOptions, zone: Zone, log: Logger): Pr
       { port: FALLBACK_DNS_PORT },
       `port ${DEFAULT_DNS_PORT} may not be bound: DNS is on ${FALLBACK_DNS_PORT}; resolvers must be told so, or run as root with the port free`,
     )
-    return await start(FALLBACK_DNS_PORT)
+    const listening = { what: 'DNS', address: bind, port: FALLBACK_DNS_PORT, flag: '--dns-port' }
+    return await explainListen(listening, async () => await start(FALLBACK_DNS_PORT))
   }
 }

@@ -13,6 +13,7 @@ import { createCallServices } from './call-services.ts'
 import { createService, localLogs } from './create-service.ts'
 import { DnsSync, DOMAIN } from './dns-sync.ts'
 import { EventLog } from './event-log.ts'
+import { explainListen } from './explain-listen.ts'
 import { monotonicNow, startLoop, type Loop } from './loop.ts'
 import type { NodeFacts } from './machine/events.ts'
 import { NodeMachine } from './machine/node-machine.ts'
@@ -81,39 +82,45 @@ export async function startNode(
   const push: Loop['push'] = event => parts.loop?.push(event)
   const psk = Buffer.from(folder.cluster.psk, 'hex')
 
-  const transport = await startLibp2pTransport({
-    ...addressOptions(options, folder),
-    psk,
-    admitted: machine.admitted,
-    log: line => log.info(line),
-    listener: listen({
-      push,
-      connectionLost: node => parts.liveness?.connectionLost(node),
-      refused: (node, reason) => {
-        events.add({ timeMs: Date.now(), kind: 'refused', subject: node, text: reason })
-        log.warn({ node }, reason)
-      },
-      turnedAway: (by, reason) => log.debug({ by, reason }, 'turned away'),
-      onCall: createCallServices({
-        cluster: folder.cluster,
-        machine,
-        requests,
+  const bind = bindAddress(options.advertise)
+  const gossip = { what: 'gossip', address: bind, port: options.port, flag: '--port' }
+  const transport = await explainListen(gossip, async () =>
+    startLibp2pTransport({
+      ...addressOptions(options, folder),
+      psk,
+      admitted: machine.admitted,
+      log: line => log.info(line),
+      listener: listen({
         push,
-        verify,
-        log,
-        logs: (task, logOptions) => localLogs(machine, parts.runner!, task, logOptions),
+        connectionLost: node => parts.liveness?.connectionLost(node),
+        refused: (node, reason) => {
+          events.add({ timeMs: Date.now(), kind: 'refused', subject: node, text: reason })
+          log.warn({ node }, reason)
+        },
+        turnedAway: (by, reason) => log.debug({ by, reason }, 'turned away'),
+        onCall: createCallServices({
+          cluster: folder.cluster,
+          machine,
+          requests,
+          push,
+          verify,
+          log,
+          logs: (task, logOptions) => localLogs(machine, parts.runner!, task, logOptions),
+        }),
       }),
     }),
-  })
+  )
   stack.defer(() => transport.close())
 
-  const liveness = await startLiveness({
-    self: key.node,
-    psk,
-    bind: { address: bindAddress(options.advertise), port: options.port },
-    incarnation: folder.identity.incarnation,
-    onError: onBroken,
-  })
+  const liveness = await explainListen({ ...gossip, what: 'liveness' }, async () =>
+    startLiveness({
+      self: key.node,
+      psk,
+      bind: { address: bind, port: options.port },
+      incarnation: folder.identity.incarnation,
+      onError: onBroken,
+    }),
+  )
   parts.liveness = liveness
   stack.defer(() => liveness.close())
   liveness.onVerdict(verdict => {
