@@ -35,7 +35,13 @@ export function existingApp(service: NodeService, typed: string): AppId {
   if (id === undefined) throw new ApiError(400, `an app's id is ${APP_ID_RULE}, got ${typed}`)
   const { apps } = service.desired()
   if (apps.has(id)) return id
-  const near = nearest(id, apps.keys())
+  const near = sameName(id, apps.keys()) ?? nearest(id, apps.keys())
   const hint = near === undefined ? 'see `shoal ls`' : `did you mean ${near}?`
   throw new ApiError(404, `there is no app ${id}: ${hint}`)
+}
+
+/** The only app whose path ends like what was typed: `/shop/web` for `web`. */
+function sameName(id: AppId, ids: Iterable<AppId>): AppId | undefined {
+  const found = [...ids].filter(other => other.endsWith(id))
+  return found.length === 1 ? found[0] : undefined
 }

@@ -59,7 +59,12 @@ async function* linesOf(
     }
   } catch (error) {
     if (options.signal.aborted) return
+    const failed = service.tasks().find(view => view.task.id === task)?.task
     const reason = error instanceof Error ? error.message : String(error)
-    yield { task, stream: 'stderr', text: `[shoal: the log of ${task} cannot be read: ${reason}]` }
+    const text =
+      failed?.state === 'failed' && failed.message !== ''
+        ? `it has no log, for it failed: ${failed.message}`
+        : `the log of ${task} cannot be read: ${reason}`
+    yield { task, stream: 'stderr', text: `[shoal: ${text}]` }
   }
 }

@@ -4,8 +4,8 @@ import { z } from 'zod'
 import { INSTANCES_MAX, type AppSpec } from '../model/app.ts'
 import type { Edit } from '../model/desired.ts'
 import { isDuration, toMs } from '../model/duration.ts'
-import type { AppId, TaskId } from '../model/ids.ts'
-import { isFinal } from '../model/task.ts'
+import type { AppId, SlotId, TaskId } from '../model/ids.ts'
+import { isFinal, type Task } from '../model/task.ts'
 import type { NodeService } from '../node/service.ts'
 import { ApiError, existingApp } from './errors.ts'
 import { followLogs } from './follow-logs.ts'
@@ -211,7 +211,7 @@ async function* followEvents(service: NodeService, signal: AbortSignal): AsyncIt
   }
 }
 
-/** The tasks whose logs are asked for: an app's, a slot's (`web.2`) or one task's; live ones, else the last that failed. */
+/** The tasks whose logs are asked for: an app's, a slot's (`web.2`) or one task's; live ones, else the last of each slot. */
 function tasksToLog(service: NodeService, typed: string): TaskId[] {
   const absolute = typed.startsWith('/') ? typed : `/${typed}`
   const tasks = service.tasks().map(({ task }) => task)
@@ -223,7 +223,12 @@ function tasksToLog(service: NodeService, typed: string): TaskId[] {
     throw new ApiError(404, `${id} has no task yet: see \`shoal why ${id}\``)
   }
   const live = wanted.filter(({ state }) => !isFinal(state) && state !== 'preparing')
-  return (live.length > 0 ? live : wanted).map(({ id }) => id)
+  if (live.length > 0) return live.map(({ id }) => id)
+  const latest = new Map<SlotId, Task>()
+  for (const task of wanted) {
+    if (task.sinceMs >= (latest.get(task.slot)?.sinceMs ?? 0)) latest.set(task.slot, task)
+  }
+  return Array.from(latest.values(), ({ id }) => id)
 }
 
 function askedApp(service: NodeService, query: unknown): AppId {

@@ -87,10 +87,18 @@ export function taskLines(service: NodeService, app?: AppId): TaskLine[] {
     for (const { slot, node } of service.slots(id)) {
       seen.add(slot)
       const owner = node === undefined ? undefined : nodes.get(node)
-      const tasks = shownTasks(bySlot.get(slot))
-      lines.push(...tasks.map(view => taskLine(view)))
-      if (tasks.some(({ task }) => !isFinal(task.state))) continue
-      const reason = waits.get(slot) ?? summarise(service, slot)
+      const views = bySlot.get(slot)
+      const live = liveTasks(views).toSorted(byStart)
+      lines.push(...live.map(view => taskLine(view)))
+      if (live.length > 0) continue
+      const wait = waits.get(slot)
+      const failed = lastFailed(views)
+      // What the slot waits for tells of the failure, too.
+      if (wait === undefined && owner !== undefined && failed !== undefined) {
+        lines.push(taskLine(failed))
+        continue
+      }
+      const reason = wait ?? summarise(service, slot)
       lines.push({
         slot,
         app: id,
@@ -200,29 +208,35 @@ function summaryOf(
   },
 ): string {
   const running = live.find(({ task }) => task.state === 'running')
-  if (owner === undefined) return `pending: ${summarise(service, slot)}`
+  const end = wait === undefined ? '' : `; ${wait}`
   if (running === undefined) {
+    if (owner === undefined) return `pending: ${summarise(service, slot)}`
     const [first] = live
     const detail = wait ?? (first === undefined ? 'it is about to start' : describe(first))
     return `${first?.task.state ?? 'pending'} on ${owner}: ${detail}`
   }
-  const where =
-    running.node.name === owner
-      ? `runs on ${owner}`
-      : `runs on ${running.node.name}, moves to ${owner}`
-  const health = running.task.health === 'unhealthy' ? `, unhealthy: ${running.task.message}` : ''
-  return `${where}, the best claim of the nodes that can${health}${wait === undefined ? '' : `; ${wait}`}`
+  const { node, task } = running
+  const health = task.health === 'none' ? '' : `, ${task.health}`
+  const detail = task.health === 'unhealthy' && task.message !== '' ? ` (${task.message})` : ''
+  const where = `runs on ${node.name}${health}${detail}`
+  if (owner === undefined) return `${where}; ${summarise(service, slot)}${end}`
+  if (node.name !== owner) return `${where}; it moves to ${owner}, which ranks higher${end}`
+  return `${where}: of the nodes that can run it, ${owner} ranks highest${end}`
 }
 
 /** Why a slot has no place, in one line made of what each node said. */
 function summarise(service: NodeService, slot: SlotId): string {
   const refusals = service.explain(slot).filter(({ verdict }) => verdict === 'refused')
   if (refusals.length === 0) return 'it is about to start'
+  if (refusals.length < service.explain(slot).length) return 'it is about to start'
   const byReason = new Map<string, string[]>()
   for (const { reason, name } of refusals)
     byReason.set(reason, [...(byReason.get(reason) ?? []), name])
-  if (refusals.length < service.explain(slot).length) return 'it is about to start'
-  return `no node can run it: ${Array.from(byReason, ([reason, names]) => `${names.join(', ')}: ${reason}`).join('; ')}`
+  const reasons = Array.from(
+    byReason,
+    ([reason, names]) => `${reason} (${names.toSorted().join(', ')})`,
+  )
+  return `no node can run it: ${reasons.join('; ')}`
 }
 
 function historyLines(service: NodeService, app: AppId): RevisionLine[] {
@@ -260,18 +274,16 @@ function liveTasks(views: readonly TaskView[] | undefined): TaskView[] {
     .toSorted((one, other) => urgency(one) - urgency(other))
 }
 
-/** What `ps` shows of a slot: its live tasks, else its last failure. */
-function shownTasks(views: readonly TaskView[] | undefined): TaskView[] {
+/** The latest task of a slot that failed. */
+function lastFailed(views: readonly TaskView[] | undefined): TaskView | undefined {
   return (views ?? [])
-    .filter(
-      ({ task, node }) =>
-        (!isFinal(task.state) && ['alive', 'suspect'].includes(verdictOf(node))) ||
-        task.state === 'failed',
-    )
-    .filter((view, _index, all) => {
-      const isAnyLive = all.some(({ task }) => !isFinal(task.state))
-      return !isFinal(view.task.state) || !isAnyLive
-    })
+    .filter(({ task }) => task.state === 'failed')
+    .toSorted(byStart)
+    .at(-1)
+}
+
+function byStart({ task: one }: TaskView, { task: other }: TaskView): number {
+  return one.sinceMs - other.sinceMs || (one.id < other.id ? -1 : 1)
 }
 
 function urgency({ task }: TaskView): number {
@@ -290,7 +302,7 @@ function taskLine({ node, task }: TaskView): TaskLine {
     health,
     revision,
     ports,
-    sinceMs,
+    sinceMs: Math.round(sinceMs),
     message,
     ...(node.record && { address: node.record.address }),
     ...(exitCode !== undefined && { exitCode }),

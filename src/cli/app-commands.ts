@@ -14,7 +14,7 @@ import type {
   WhyAnswer,
 } from '../api/shapes.ts'
 import { formatProblem } from '../model/problem.ts'
-import { Client, CliError, type Target } from './client.ts'
+import { Client, CliError, UsageError, type Target } from './client.ts'
 import { showApp, showApps, showResolved, showTasks, showWhy } from './listings.ts'
 import { parseCount, parsePair } from './option-values.ts'
 import { count, note, say, sayJson } from './print.ts'
@@ -36,7 +36,7 @@ interface RunFlags extends JsonFlag {
   readonly name?: string
   readonly instances?: number
   readonly port?: string[]
-  readonly env: Record<string, string>
+  readonly env?: Record<string, string>
   readonly cpus?: string
   readonly mem?: string
   readonly wait?: boolean
@@ -78,8 +78,12 @@ export function addAppCommands(program: Command): void {
     .argument('[command...]', 'the command, after --')
     .option('--name <app>', 'the app’s id (default: the image’s name)')
     .option('--instances <n>', 'how many', parseCount)
-    .option('--port <port...>', 'a port that the app listens on, or hostPort:port')
-    .option('--env <k=v>', 'an environment variable; repeat for more', parsePair, {})
+    .option(
+      '--port <port>',
+      'a port that the app listens on, or hostPort:port; repeat for more',
+      (port: string, before: string[] = []) => [...before, port],
+    )
+    .option('--env <k=v>', 'an environment variable; repeat for more', parsePair)
     .option('--cpus <cpus>', 'what each one needs')
     .option('--mem <mb>', 'what each one needs, in MB')
     .option('--wait', 'wait until every slot serves')
@@ -101,9 +105,10 @@ export function addAppCommands(program: Command): void {
     .description('change how many slots an app has')
     .argument('<app=n>', 'such as web=5')
     .option('--json', JSON_HELP)
+    .addHelpText('after', '\nExample:\n  shoal scale shop/web=5')
     .action(async (asked: string, flags: JsonFlag) => {
-      const [, app, instances] = /^(.+)=(\d{1,6})$/.exec(asked) ?? []
-      if (app === undefined) throw new CliError(`scale takes APP=N, such as web=5, got ${asked}`)
+      const [, app, instances] = /^(.+)=(\d{1,15})$/.exec(asked) ?? []
+      if (app === undefined) throw new UsageError(`scale takes APP=N, such as web=5, got ${asked}`)
       const answer = await client().post<EditAnswer>('/v1/scale', {
         app,
         instances: Number(instances),
@@ -112,7 +117,7 @@ export function addAppCommands(program: Command): void {
       say(
         answer.changed
           ? `${app} is to have ${count(Number(instances), 'slot')}`
-          : `${app} has that many already`,
+          : `${app} has ${count(Number(instances), 'slot')} already`,
       )
       showStored(answer.stored)
     })
@@ -166,6 +171,10 @@ export function addAppCommands(program: Command): void {
     .description('explain, node by node, why each slot of an app is where it is')
     .argument('<app>')
     .option('--json', JSON_HELP)
+    .addHelpText(
+      'after',
+      '\n✓ the node that has the slot, · one that could have it, ✗ one that refuses it\n\nExample:\n  shoal why shop/web',
+    )
     .action(async (app: string, flags: JsonFlag) => {
       const answer = await client().get<WhyAnswer>('/v1/why', { app })
       if (flags.json === true) sayJson(answer)
@@ -179,6 +188,7 @@ export function addAppCommands(program: Command): void {
     .option('-f, --follow', 'go on with what comes')
     .option('--tail <lines>', 'only so many of the last lines', parseCount)
     .option('--json', JSON_HELP)
+    .addHelpText('after', '\nExamples:\n  shoal logs -f web\n  shoal logs --tail 20 shop/web.2')
     .action(async (app: string, flags: JsonFlag & { follow?: boolean; tail?: number }) => {
       const lines = client().lines<LogLine>('/v1/logs', {
         app,
@@ -198,6 +208,10 @@ export function addAppCommands(program: Command): void {
     .argument('<name>', 'such as web, _web._tcp, 0.web or web.shop.shoal')
     .argument('[type]', 'A, AAAA, SRV, … (default: SRV for names with _, else A)')
     .option('--json', JSON_HELP)
+    .addHelpText(
+      'after',
+      '\nExits with 1 when there is no such record.\n\nExamples:\n  shoal resolve _web._tcp\n  shoal resolve 0.web.shop\n  shoal resolve n1.node',
+    )
     .action(async (name: string, type: string | undefined, flags: JsonFlag) => {
       const answer = await client().get<ResolveAnswer>('/v1/resolve', { name, type })
       if (flags.json === true) sayJson(answer)
@@ -209,6 +223,7 @@ export function addAppCommands(program: Command): void {
     .command('export')
     .description('print every app as a file that `shoal apply` takes')
     .option('--json', JSON_HELP)
+    .addHelpText('after', '\nExample:\n  shoal export > apps.yaml')
     .action(async (flags: JsonFlag) => {
       const manifests = await client().get<string[]>('/v1/export')
       if (flags.json === true) sayJson(manifests)

@@ -17,6 +17,9 @@ export class CliError extends Error {
   override readonly name = 'CliError'
 }
 
+/** The command line itself makes no sense: one line, exit 2. */
+export class UsageError extends CliError {}
+
 /** A daemon's API, over its socket or over HTTP. */
 export class Client {
   readonly #target: Target
@@ -92,7 +95,7 @@ function baseOf(host: string): Base {
   try {
     url = new URL(host.includes('://') ? host : `http://${host}`)
   } catch {
-    throw new CliError(`--host must be a URL such as http://localhost:8080, got ${host}`)
+    throw new UsageError(`--host must be a URL such as http://localhost:8080, got ${host}`)
   }
   return { hostname: url.hostname, port: url.port === '' ? '80' : url.port }
 }

@@ -11,7 +11,7 @@ interface UpFlags {
   readonly apiPort?: number
   readonly dnsPort?: number
   readonly docker?: string
-  readonly label: Record<string, string>
+  readonly label?: Record<string, string>
   readonly mdns: boolean
   readonly dht?: string[] | true
 }
@@ -21,6 +21,10 @@ export function addDaemonCommands(program: Command): void {
   nodeFlags(program.command('up'))
     .description('run a daemon: the first makes a cluster, the others join with a token')
     .option('--join <token>', 'join the cluster of a token (from `shoal token create`)')
+    .addHelpText(
+      'after',
+      '\nExamples:\n  shoal up --label zone=cellar\n  shoal up --join shoal1-… --advertise 192.0.2.7',
+    )
     .addHelpText('after', '\nIt runs until SIGTERM or Ctrl-C, and leaves its tasks running then.')
     .action(async (flags: UpFlags, command: Command) => {
       const { up } = await import('./up.ts')
@@ -48,7 +52,7 @@ function nodeFlags(command: Command): Command {
     .option('--api-port <port>', 'the HTTP API on 127.0.0.1 (default: 8080)', parseCount)
     .option('--dns-port <port>', 'DNS (default: 53, or 7453 where 53 may not be bound)', parseCount)
     .option('--docker <socket>', 'the Docker engine, or "none" (default: /var/run/docker.sock)')
-    .option('--label <k=v>', 'a label for constraints; repeat for more', parsePair, {})
+    .option('--label <k=v>', 'a label for constraints; repeat for more', parsePair)
     .option('--no-mdns', 'do not look for nodes on the local network')
     .option(
       '--dht [bootstrap...]',
@@ -61,7 +65,7 @@ function choicesOf(flags: UpFlags, command: Command): NodeChoices {
   const { label, dht, mdns, ...rest } = flags
   return {
     ...rest,
-    labels: label,
+    ...(label && { labels: label }),
     // Without the flag the default decides, which is no on loopback addresses.
     ...(mdns ? {} : { mdns }),
     ...(data !== undefined && { dataDir: data }),

@@ -9,7 +9,7 @@
 
 import { inspect } from 'node:util'
 import { CommanderError } from 'commander'
-import { CliError } from './client.ts'
+import { CliError, UsageError } from './client.ts'
 import { note } from './print.ts'
 import { createProgram } from './program.ts'
 
@@ -24,6 +24,11 @@ try {
     note(`shoal: ${message}`)
     if (!(error instanceof CliError) && process.env['SHOAL_DEBUG'] !== undefined)
       note(inspect(error))
-    process.exitCode = 1
+    process.exitCode = isUsage(error) ? 2 : 1
   }
+}
+
+/** True for what the person can put right by typing something else. A daemon's own options have a class that only the daemon's code loads. */
+function isUsage(error: unknown): boolean {
+  return error instanceof UsageError || (error instanceof Error && error.name === 'OptionError')
 }

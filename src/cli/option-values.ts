@@ -7,7 +7,10 @@ export function parseCount(text: string): number {
 }
 
 /** Gathers `k=v` options into a map. */
-export function parsePair(text: string, before: Record<string, string>): Record<string, string> {
+export function parsePair(
+  text: string,
+  before: Record<string, string> = {},
+): Record<string, string> {
   const [, key, value] = /^([^=]+)=(.*)$/s.exec(text) ?? []
   if (key === undefined || value === undefined)
     throw new InvalidArgumentError('It must be key=value.')

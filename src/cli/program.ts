@@ -26,8 +26,18 @@ export function createProgram(): Command {
     .addHelpText('after', EXAMPLES)
     .showSuggestionAfterError()
     .exitOverride()
+    .configureOutput({ outputError: (text, write) => write(usageLine(text)) })
   addDaemonCommands(program)
   addAppCommands(program)
   addClusterCommands(program)
   return program
+}
+
+/** Wrong usage as one line, like every other error: what commander says in two, after `error:`. */
+function usageLine(text: string): string {
+  const [problem = '', ...more] = text
+    .trim()
+    .replace(/^error: /, '')
+    .split('\n')
+  return `shoal: ${[problem, ...more].join(' ')}: see \`shoal --help\` or that of the command\n`
 }

@@ -1,11 +1,11 @@
-import { CliError } from './client.ts'
+import { UsageError } from './client.ts'
 
 /** What `shoal run` makes an app of. */
 export interface RunFlags {
   readonly name?: string
   readonly instances?: number
   readonly port?: readonly string[]
-  readonly env: Readonly<Record<string, string>>
+  readonly env?: Readonly<Record<string, string>>
   readonly cpus?: string
   readonly mem?: string
 }
@@ -19,16 +19,16 @@ export function manifestOf(
   const isImage = image !== undefined && isAskedBefore(image)
   const words = isImage || image === undefined ? command : [image, ...command]
   const id = flags.name ?? (isImage ? nameOfImage(image) : undefined)
-  if (id === undefined) throw new CliError('a plain command needs a name: --name APP')
+  if (id === undefined) throw new UsageError('a plain command needs a name: --name APP')
   if (!isImage && words.length === 0)
-    throw new CliError('say what to run: an image, or -- and a command')
+    throw new UsageError('say what to run: an image, or -- and a command')
   return {
     id,
     ...(isImage && { image }),
     ...(words.length > 0 && { command: words }),
     ...(flags.instances !== undefined && { instances: flags.instances }),
     ...(flags.port && { ports: flags.port.map(portOf) }),
-    ...(Object.keys(flags.env).length > 0 && { env: flags.env }),
+    ...(flags.env && { env: flags.env }),
     ...((flags.cpus !== undefined || flags.mem !== undefined) && {
       resources: {
         ...(flags.cpus !== undefined && { cpus: Number(flags.cpus) }),
@@ -55,6 +55,6 @@ function nameOfImage(image: string): string {
 
 function portOf(text: string): { port: number; hostPort?: number } {
   const [, hostPort, port] = /^(?:(\d{1,5}):)?(\d{1,5})$/.exec(text) ?? []
-  if (port === undefined) throw new CliError(`--port takes a port or hostPort:port, got ${text}`)
+  if (port === undefined) throw new UsageError(`--port takes a port or hostPort:port, got ${text}`)
   return { port: Number(port), ...(hostPort !== undefined && { hostPort: Number(hostPort) }) }
 }

@@ -1,5 +1,5 @@
 import { initCluster, startDaemon, type NodeChoices } from '../api/start-daemon.ts'
-import { CliError } from './client.ts'
+import { UsageError } from './client.ts'
 import { createLog } from './log.ts'
 
 /**
@@ -31,6 +31,6 @@ export async function init(
   choices: NodeChoices,
 ): Promise<{ readonly cluster: string; readonly isNew: boolean }> {
   if (choices.join !== undefined)
-    throw new CliError('init makes a new cluster: use `shoal up --join`')
+    throw new UsageError('init makes a new cluster: use `shoal up --join`')
   return await initCluster(choices, createLog())
 }
