@@ -285,7 +285,9 @@ export class SimHost {
     const { life } = to
     for (const delayMs of this.#world.network.delays(this.node, to.node)) {
       this.#world.after(delayMs, () => {
-        if (to.life === life) to.take({ kind: 'received', from: this.node, message })
+        // What a machine without power had not yet got through its own buffers is gone with it.
+        const isSent = this.state === 'up' || this.state === 'stopped'
+        if (isSent && to.life === life) to.take({ kind: 'received', from: this.node, message })
       })
     }
   }

@@ -18,6 +18,8 @@ export class TaskHost {
   readonly live = new Map<TaskId, Launch>()
   /** Chance that a stop does not work. */
   stopFailure = 0
+  /** An engine needs up to so long to say what it runs. */
+  listMs = 300
   readonly #world: HostWorld
   readonly #host: SimHost
   readonly #engines: Readonly<Partial<Record<Kind, FakeEngine>>>
@@ -56,7 +58,7 @@ export class TaskHost {
   /** Tells the machine what runs here, engine by engine, each in its own time. */
   list(): void {
     for (const kind of Object.keys(this.#engines) as Kind[]) {
-      this.#later(1 + this.#world.random() * 300, () => this.#list(kind))
+      this.#later(1 + this.#world.random() * this.listMs, () => this.#list(kind))
     }
   }
 
