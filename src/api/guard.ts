@@ -1,7 +1,8 @@
+import { isIPv4 } from 'node:net'
 import type { FastifyInstance } from 'fastify'
 import { sendError } from './errors.ts'
 
-const LOCAL_NAMES = new Set(['localhost', '127.0.0.1', '[::1]'])
+const LOCAL_NAMES = new Set(['localhost', '[::1]'])
 
 /**
  * Refuses requests that a web page in a local browser could have sent: those with
@@ -20,8 +21,12 @@ export function guardBrowser(app: FastifyInstance): void {
 }
 
 function isLocalHost(host: string): boolean {
-  const name = host.replace(/:\d+$/, '').toLowerCase()
-  return LOCAL_NAMES.has(name) || /^127\.\d{1,3}\.\d{1,3}\.\d{1,3}$/.test(name)
+  // A name may end with a dot, which makes it absolute.
+  const name = host
+    .replace(/:\d{1,5}$/, '')
+    .replace(/\.$/, '')
+    .toLowerCase()
+  return LOCAL_NAMES.has(name) || (isIPv4(name) && name.startsWith('127.'))
 }
 
 /** Only a page that this very API served may call it. */
