@@ -1,5 +1,6 @@
 import { fixedPortsOf, runtimeOf, type AppSpec } from '../../src/model/app.ts'
 import { appOfSlot, type TaskId } from '../../src/model/ids.ts'
+import type { NodeRecord } from '../../src/model/node-record.ts'
 import { isServing } from '../../src/model/task.ts'
 import type { Effect, NodeEvent } from '../../src/node/machine/events.ts'
 import { staticRefusal } from '../../src/placement/constraint.ts'
@@ -9,6 +10,9 @@ import type { SimHost } from './host.ts'
 
 /** A dead daemon's tasks may be in answers for so long: detection at its worst, and the time to live. */
 const DNS_LATE_MS = 10_000
+
+/** A decision is told to the others so much later at most, and a little more for a clock that drifts. */
+const GATHER_MS = 25
 
 /** More events than this in a second of one machine, and it goes round in circles. */
 const EVENTS_PER_SECOND_MAX = 3_000
@@ -21,6 +25,8 @@ export class Safety {
   actions = 0
   readonly #placements = new Map<string, string>()
   readonly #seen = new WeakMap<SimHost, Placement>()
+  readonly #placedAtMs = new WeakMap<SimHost, number>()
+  readonly #told = new WeakMap<SimHost, NodeRecord>()
   readonly #started = new Map<SimHost, Set<TaskId>>()
   readonly #asked = new Map<string, Set<TaskId>>()
   readonly #doubted = new Set<TaskId>()
@@ -28,7 +34,7 @@ export class Safety {
 
   handled(host: SimHost, event: NodeEvent, effects: readonly Effect[], nowMs: number): void {
     this.#checkRate(host, event, nowMs)
-    this.#checkPlacement(host)
+    this.#checkPlacement(host, nowMs)
     if (event.kind === 'probed' && !event.healthy) this.#doubted.add(event.task)
     const more: AppSpec[] = []
     for (const effect of effects) {
@@ -44,6 +50,7 @@ export class Safety {
         this.#checkTelling(host, effect.event.kind, effect.event.text)
       }
     }
+    this.#checkDecisions(host, nowMs)
   }
 
   /** (8) Nobody is sent to a node that has been gone for long. Wanted a few times a second. */
@@ -65,10 +72,11 @@ export class Safety {
   }
 
   /** (1) Equal inputs, equal placement: on all nodes, at all times. */
-  #checkPlacement(host: SimHost): void {
+  #checkPlacement(host: SimHost, nowMs: number): void {
     const { input, placement } = host.machine!.placed
     if (this.#seen.get(host) === placement) return
     this.#seen.set(host, placement)
+    this.#placedAtMs.set(host, nowMs)
     const inputs = inputsHash(input)
     const placed = placementHash(placement)
     const known = this.#placements.get(inputs)
@@ -106,6 +114,19 @@ export class Safety {
       },
     )
     if (refusal !== undefined) this.#fail(3, `${host.name} starts ${task}, but ${refusal}`)
+  }
+
+  /** A stop may come a moment after it was decided, while clients go elsewhere: the decision is what is judged. */
+  #checkDecisions(host: SimHost, nowMs: number): void {
+    const record = host.machine!.book.get(host.node)
+    const isCalm = nowMs - (this.#placedAtMs.get(host) ?? 0) > GATHER_MS
+    if (record === undefined || this.#told.get(host) === record) return
+    this.#told.set(host, record)
+    for (const { id, state } of record.tasks) {
+      if (state !== 'stopping') continue
+      if (isCalm) this.#checkStop(host, id)
+      else setAt(this.#asked, `${host.name} ${host.life}`).add(id)
+    }
   }
 
   /** (6, 7) Only our own tasks are stopped, and none that is wanted as it is. */

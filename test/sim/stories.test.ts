@@ -403,20 +403,21 @@ t.test('a daemon that starts counts what every engine runs before it starts anyt
   }
 })
 
-t.test(
-  'a found task is stopped where it runs, though its app is of another engine now',
-  async t => {
-    const plain = appOf('/job', { instances: 2 })
-    const world = settled(t, { seed: 15, nodes: 2 }, plain)
+t.test('a found task of a forgotten revision goes before anything starts beside it', async t => {
+  const full = { cpus: 4, memMb: 1000, diskMb: 0, gpus: 0 }
+  for (let seed = 1; seed <= 6; seed++) {
+    const large = appOf('/job', { instances: 2, resources: { memMb: 700 } })
+    const world = settled(t, { seed, nodes: 2, host: () => ({ capacity: full }) }, large)
     const host = hostOfSlot(world, '/job.0')
     host.crash()
     const other = world.hosts.find(one => one !== host)!
-    // So many revisions that the one that runs is remembered no more.
+    // So many revisions, small ones of the other engine, that the one that runs is remembered no more.
     for (let at = 0; at < 12; at++) {
-      const env = { VERSION: String(at) }
-      applyNow(world, other, appOf('/job', { instances: 2, command: undefined, image: 'i:1', env }))
+      const fields = { command: undefined, image: 'i:1', resources: { memMb: 64 } }
+      applyNow(world, other, appOf('/job', { ...fields, env: { VERSION: String(at) } }))
     }
+    applyNow(world, other, appOf('/plain', { instances: 2, resources: { memMb: 600 } }))
     world.restart(host)
     rest(t, world)
-  },
-)
+  }
+})
