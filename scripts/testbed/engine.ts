@@ -44,7 +44,9 @@ export function startEngine(id: number, host: number): ProcessRef {
   // After a hard kill, a new engine waits in vain for the containerd that this folder names.
   rmSync(join(dir, 'exec'), { recursive: true, force: true })
   rmSync(join(dir, 'pid'), { force: true })
-  mkdirSync(dir, { recursive: true, mode: 0o700 })
+  // What a dying containerd writes for its makers goes with the bed, too.
+  const temporary = join(dir, 'tmp')
+  mkdirSync(temporary, { recursive: true, mode: 0o700 })
   const resolver = join(dir, 'resolv.conf')
   writeFileSync(resolver, 'nameserver 127.0.0.1\noptions timeout:1 attempts:1\n')
   const script = [
@@ -65,7 +67,7 @@ export function startEngine(id: number, host: number): ProcessRef {
     '--log-level=warn',
   ]
   const argv = ['unshare', '-m', 'sh', '-c', script, 'sh', resolver, ...options]
-  return startDetached(enter(bedNames(id).host(host).namespace, argv), log)
+  return startDetached(enter(bedNames(id).host(host).namespace, argv), log, { TMPDIR: temporary })
 }
 
 /** Waits until the engine answers; throws the end of its log if it dies or takes too long. */
