@@ -34,12 +34,18 @@ const PORT_BAN_MS = 60_000
 /** A stop that failed is tried again after so long. */
 const STOP_RETRY_MS = 5_000
 
+/**
+ * A task that served goes on for so long after it left DNS: clients keep an answer for a second
+ * (the records' TTL), and other nodes hear of the change a little later than this one.
+ */
+export const CLIENTS_MS = 1_500
+
 interface Own {
   task: Task
   spec: AppSpec
   startedAtMs: number
   servingSinceMs: number | undefined
-  /** When a stop that failed is tried again. */
+  /** When a stop that waits for clients to go elsewhere, or that failed, is to be tried. */
   stopAgainAtMs: number
   checks: CheckState[]
   /** Checks whose probe is on its way. */
@@ -150,8 +156,12 @@ export class OwnTasks {
   /** Asks a task to end. */
   stop(id: TaskId, reason: string, nowMs: number): Effect[] {
     const own = this.#tasks.get(id)
-    if (own === undefined || !this.#move(own, 'stopping', reason, nowMs)) return []
-    return [stopOf(own)]
+    if (own === undefined) return []
+    const hasClients = isServing(own.task) && own.task.ports.length > 0
+    if (!this.#move(own, 'stopping', reason, nowMs)) return []
+    if (!hasClients || own.spec.update.order === 'stop-first') return [stopOf(own)]
+    own.stopAgainAtMs = nowMs + CLIENTS_MS
+    return []
   }
 
   started(id: TaskId, nowMs: number): Effect[] {
