@@ -1,6 +1,6 @@
 import type { FastifyReply } from 'fastify'
 import { APP_ID_RULE, parseAppId, type AppId } from '../model/ids.ts'
-import type { NodeService } from '../node/service.ts'
+import type { NodeService, NodeView } from '../node/service.ts'
 import { nearest } from '../util/nearest.ts'
 import type { ErrorAnswer } from './shapes.ts'
 
@@ -38,6 +38,23 @@ export function existingApp(service: NodeService, typed: string): AppId {
   const near = sameName(id, apps.keys()) ?? nearest(id, apps.keys())
   const hint = near === undefined ? 'see `shoal ls`' : `did you mean ${near}?`
   throw new ApiError(404, `there is no app ${id}: ${hint}`)
+}
+
+/**
+ * Reads the name (or the id) of an admitted node.
+ *
+ * @throws {ApiError} 404 with the nearest name when there is no such node.
+ */
+export function existingNode(service: NodeService, typed: string): NodeView {
+  const nodes = service.nodes()
+  const found = nodes.find(({ name, node }) => name === typed || node === typed)
+  if (found !== undefined) return found
+  const near = nearest(
+    typed,
+    nodes.map(({ name }) => name),
+  )
+  const hint = near === undefined ? 'see `shoal node ls`' : `did you mean ${near}?`
+  throw new ApiError(404, `there is no node ${typed}: ${hint}`)
 }
 
 /** The only app whose path ends like what was typed: `/shop/web` for `web`. */

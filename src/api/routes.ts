@@ -7,7 +7,7 @@ import { isDuration, toMs } from '../model/duration.ts'
 import type { AppId, SlotId, TaskId } from '../model/ids.ts'
 import { isFinal, type Task } from '../model/task.ts'
 import type { NodeService } from '../node/service.ts'
-import { ApiError, existingApp } from './errors.ts'
+import { ApiError, existingApp, existingNode } from './errors.ts'
 import { followLogs } from './follow-logs.ts'
 import type { ApplyAnswer, EditAnswer, ResolveAnswer, Stored } from './shapes.ts'
 import { appAnswer, appLines, nodeLines, statusOf, taskLines, whyAnswer } from './views.ts'
@@ -80,6 +80,18 @@ export function addRoutes(app: FastifyInstance, service: NodeService, daemon: Da
   app.delete('/v1/app', async request => {
     const id = askedApp(service, request.query)
     return await edit(service, { kind: 'remove', app: id })
+  })
+
+  app.delete('/v1/node', async request => {
+    const { name } = parse(z.object({ name: z.string() }), request.query)
+    const { node, verdict, isSelf } = existingNode(service, name)
+    if (isSelf || verdict?.kind === 'alive') {
+      throw new ApiError(
+        409,
+        `${name} is alive: run \`shoal leave\` on it, which hands its tasks over first`,
+      )
+    }
+    return await edit(service, { kind: 'expel', node })
   })
 
   app.post('/v1/token', request => {

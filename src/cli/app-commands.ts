@@ -9,13 +9,12 @@ import type {
   EditAnswer,
   LogLine,
   ResolveAnswer,
-  Stored,
   TaskLine,
   WhyAnswer,
 } from '../api/shapes.ts'
 import { formatProblem } from '../model/problem.ts'
 import { Client, CliError, UsageError, type Target } from './client.ts'
-import { showApp, showApps, showResolved, showTasks, showWhy } from './listings.ts'
+import { showApp, showApps, showResolved, showTasks, showWhy, showStored } from './listings.ts'
 import { parseCount, parsePair } from './option-values.ts'
 import { count, note, say, sayJson } from './print.ts'
 import { waitUntilServing } from './wait-until-serving.ts'
@@ -254,10 +253,6 @@ async function apply(
   if (flags.wait !== true || request.dryRun === true) return
   const ids = answer.apps.map(({ id }) => id)
   await waitUntilServing(client, ids, flags.timeout * 1000)
-}
-
-function showStored({ onlyHere, on }: Stored): void {
-  if (onlyHere) note(`only on this node (${on.join(', ')}): no other node has confirmed it yet`)
 }
 
 async function readManifestFile(name: string): Promise<{ name: string; text: string }> {

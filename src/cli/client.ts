@@ -68,7 +68,15 @@ export class Client {
 
   async #send(method: string, path: string, body?: unknown): Promise<IncomingMessage> {
     const { host } = this.#target
-    if (host !== undefined) return await send(baseOf(host), method, path, body)
+    if (host !== undefined) {
+      const base = baseOf(host)
+      try {
+        return await send(base, method, path, body)
+      } catch (error) {
+        const reason = error instanceof Error ? error.message : String(error)
+        throw new CliError(`no daemon answers at --host ${host} (${reason})`)
+      }
+    }
     const tried: string[] = []
     for (const dir of dataDirs(this.#target.data)) {
       try {

@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Command } from 'commander'
-import type { EventLine, NodeLine, StatusAnswer } from '../api/shapes.ts'
+import type { EditAnswer, EventLine, NodeLine, StatusAnswer } from '../api/shapes.ts'
 import { Client, CliError, type Target } from './client.ts'
-import { showEvent, showNodes, showStatus } from './listings.ts'
+import { showEvent, showNodes, showStatus, showStored } from './listings.ts'
 import { note, say, sayJson } from './print.ts'
 
 interface JsonFlag {
@@ -88,9 +88,19 @@ export function addClusterCommands(program: Command): void {
       else for (const event of events) showEvent(event)
     })
 
-  program
-    .command('node')
-    .description('see the nodes')
+  const node = program.command('node').description('see the nodes, and remove lost ones')
+  node
+    .command('rm')
+    .description('take a machine that is lost for good off the list; its name is free again')
+    .argument('<name>', 'its name or its id')
+    .option('--json', JSON_HELP)
+    .action(async (name: string, flags: JsonFlag) => {
+      const answer = await client().delete<EditAnswer>('/v1/node', { name })
+      if (flags.json === true) return sayJson(answer)
+      say(`${name} is admitted no more: should it come back, it must join again`)
+      showStored(answer.stored)
+    })
+  node
     .command('ls')
     .description('list the admitted nodes; * is the one that answers')
     .option('--json', JSON_HELP)

@@ -5,10 +5,11 @@ import type {
   NodeLine,
   ResolveAnswer,
   StatusAnswer,
+  Stored,
   TaskLine,
   WhyAnswer,
 } from '../api/shapes.ts'
-import { ago, count, say, sayTable, span } from './print.ts'
+import { ago, count, note, say, sayTable, span } from './print.ts'
 
 /** `shoal status`. */
 export function showStatus(status: StatusAnswer, nowMs: number): void {
@@ -159,4 +160,9 @@ function addressOf({ address, ports, state }: TaskLine): string {
         `${index === 0 ? address : ''}:${hostPort}${name === '' ? '' : `(${name})`}`,
     )
     .join(' ')
+}
+
+/** Says when an edit is not yet safe from the loss of this machine. */
+export function showStored({ onlyHere, on }: Stored): void {
+  if (onlyHere) note(`only on this node (${on.join(', ')}): no other node has confirmed it yet`)
 }
