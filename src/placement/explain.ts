@@ -1,5 +1,6 @@
 import { appOfSlot, type NodeId, type SlotId } from '../model/ids.ts'
 import type { PlacementInput } from './input.ts'
+import { nodesOf } from './nodes-of.ts'
 import { compute } from './placer.ts'
 import { refusalOf } from './refusal.ts'
 import { distanceOf } from './ring.ts'
@@ -26,13 +27,14 @@ export function explain(input: PlacementInput, slotId: SlotId): Explanation[] {
   const app = state.apps.get(appOfSlot(slotId))
   const slot = app?.slots.find(({ id }) => id === slotId)
   if (app === undefined || slot === undefined) return []
+  const chosen = nodesOf(app)[app.slots.indexOf(slot)]
   const order = { chosen: 0, eligible: 1, refused: 2 }
   return [...state.nodes.values()]
     .map(node => ({ node, score: distanceOf(slot, node.points) }))
     .toSorted((one, other) => one.score - other.score || (one.node.id < other.node.id ? -1 : 1))
     .map(({ node }, index): Explanation => {
       const named = { node: node.id, name: node.node.name, rank: index + 1 }
-      if (slot.held?.node === node) {
+      if (chosen === node) {
         return { ...named, verdict: 'chosen', reason: 'the best claim of the nodes that can' }
       }
       if (slot.only !== undefined && slot.only !== node) {
@@ -40,7 +42,7 @@ export function explain(input: PlacementInput, slotId: SlotId): Explanation[] {
       }
       const refusal = refusalOf(slot, node)
       if (refusal !== undefined) return { ...named, verdict: 'refused', reason: refusal.reason }
-      const isBeaten = slot.held === undefined
+      const isBeaten = chosen === undefined
       const reason = isBeaten ? 'gave its room to slots that come first' : 'can take over'
       return { ...named, verdict: isBeaten ? 'refused' : 'eligible', reason }
     })

@@ -4,6 +4,7 @@ import { staticRefusal } from './constraint.ts'
 import { createGroup, groupKey, updateGroup, type Group } from './group.ts'
 import type { Placement, PlacementApp, PlacementInput, PlacementNode, Unplaced } from './input.ts'
 import { Matching } from './matching.ts'
+import { nodesOf } from './nodes-of.ts'
 import { byId } from './ring.ts'
 import {
   createAppState,
@@ -92,10 +93,12 @@ export function compute({ apps, nodes }: PlacementInput): PlacerState {
 export function collect(state: PlacerState): Collected {
   const placed = new Map<SlotId, NodeId>()
   const unplaced = new Map<SlotId, Unplaced>()
-  for (const { slots } of state.apps.values()) {
-    for (const slot of slots) {
-      if (slot.held === undefined) unplaced.set(slot.id, createUnplaced(slot, state.nodes))
-      else placed.set(slot.id, slot.held.node.id)
+  for (const app of state.apps.values()) {
+    const nodes = nodesOf(app)
+    for (const [index, slot] of app.slots.entries()) {
+      const node = nodes[index]
+      if (node === undefined) unplaced.set(slot.id, createUnplaced(slot, state.nodes))
+      else placed.set(slot.id, node.id)
     }
   }
   state.matching.changed.clear()

@@ -285,3 +285,23 @@ t.test('place() says why nothing is placed', async t => {
   )
   t.equal(place({ apps, nodes: [] }).unplaced.get('/a.0' as SlotId)?.summary, 'there is no node')
 })
+
+t.test('place() leaves the highest numbers waiting where there is not room for all', async t => {
+  const three = nodes(3)
+  for (const instances of [3, 4, 7]) {
+    const before = place({
+      apps: [app('/web', { instances: 3, fixedPorts: ['tcp 80'] })],
+      nodes: three,
+    })
+    const after = place({
+      apps: [app('/web', { instances, fixedPorts: ['tcp 80'] })],
+      nodes: three,
+    })
+    t.strictSame([...after.unplaced.keys()].toSorted(), slotsFrom('/web', 3, instances))
+    t.strictSame(moved(before, after), [], 'nothing that runs has to move')
+  }
+})
+
+function slotsFrom(id: string, from: number, to: number): string[] {
+  return Array.from({ length: to - from }, (_, index) => `${id}.${from + index}`)
+}
