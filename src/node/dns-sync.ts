@@ -66,8 +66,10 @@ export class DnsSync {
   #tasksByApp(): Map<AppId, (DnsTask & { readonly sinceMs: number })[]> {
     const { book, members } = this.#machine
     const byApp = new Map<AppId, (DnsTask & { readonly sinceMs: number })[]>()
-    for (const { node, name, address, tasks } of book.records()) {
-      const isAlive = members.isAlive(node)
+    for (const record of book.records()) {
+      const { node, name, address, tasks } = record
+      // A node that is back is not believed by the record of its life before.
+      const isAlive = members.reliableSinceMs(record) !== undefined
       for (const task of tasks) {
         if (isFinal(task.state)) continue
         const suffix = slotSuffix(task.slot)

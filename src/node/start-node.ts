@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Logger } from 'pino'
 import { startLibp2pTransport } from '../gossip/libp2p-transport.ts'
@@ -65,7 +66,8 @@ export async function startNode(
     incarnation: folder.identity.incarnation,
     clientId: folder.identity.clientId,
     facts: factsOf(options),
-    engines: options.docker === 'none' ? ['process'] : ['docker', 'process'],
+    // An engine that is not even installed is not waited for; should it come, it is used.
+    engines: existsSync(options.docker) ? ['docker', 'process'] : ['process'],
     sign: bytes => key.sign(bytes),
     verify,
     random: Math.random,

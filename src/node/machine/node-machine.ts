@@ -169,7 +169,7 @@ export class NodeMachine {
     return this.#book
   }
 
-  get members(): Pick<Members, 'verdict' | 'isAlive' | 'isPresent'> {
+  get members(): Pick<Members, 'verdict' | 'isAlive' | 'isPresent' | 'reliableSinceMs'> {
     return this.#members
   }
 
