@@ -78,7 +78,10 @@ export async function joinCluster(
     advertise: options.advertise,
     listener: asker,
     log,
-    discovery: { mdns: options.mdns, ...(options.dht && { dht: options.dht }) },
+    discovery: {
+      mdns: options.mdns,
+      ...(options.dht && { dht: { ...options.dht, announce: false } }),
+    },
   })
   try {
     const request = encodeJoinRequest({

@@ -2,34 +2,26 @@ import type { DesiredDoc } from '../../crdt/desired-doc.ts'
 import { appSchema, runtimeOf, type AppSpec } from '../../model/app.ts'
 import type { Desired } from '../../model/desired.ts'
 import { appOfSlot, type AppId, type NodeId, type SlotId } from '../../model/ids.ts'
-import { isNewer, type NodeRecord, type SignedRecord } from '../../model/node-record.ts'
+import type { NodeRecord } from '../../model/node-record.ts'
 import { isFinal } from '../../model/task.ts'
 import type { Verdict } from '../../model/verdict.ts'
-import { inputsHash, placementHash } from '../../placement/digest.ts'
 import type { Placement, PlacementInput } from '../../placement/input.ts'
-import { createPlacer } from '../../placement/placer.ts'
-import { plan, type Plan, type RemoteTask, type Wait } from '../../reconcile/plan.ts'
-import { createRoom } from '../../reconcile/room.ts'
+import type { RemoteTask, Wait } from '../../reconcile/plan.ts'
 import type { Verify } from '../../util/keys.ts'
 import { workDigest } from '../../util/work-digest.ts'
 import { pick, shuffle, type Random } from '../../util/random.ts'
-import type {
-  ClusterEvent,
-  Effect,
-  EditResult,
-  Found,
-  Message,
-  NodeEvent,
-  NodeFacts,
-} from './events.ts'
+import type { ClusterEvent, Effect, EditResult, Found, NodeEvent, NodeFacts } from './events.ts'
 import { DocumentDesk, telling } from './document-desk.ts'
 import { Exchange } from './exchange.ts'
+import { Inbox } from './inbox.ts'
 import { Members } from './members.ts'
-import { ObservedBook, type MergeResult } from './observed-book.ts'
+import { ObservedBook } from './observed-book.ts'
 import { OwnRecord } from './own-record.ts'
 import { OwnTasks } from './own-tasks.ts'
 import { ACK_PEERS } from './pending-edits.ts'
-import { affectsPlacement, PlacementInputs, placeOrInsist } from './placement-input.ts'
+import { affectsPlacement } from './placement-input.ts'
+import { Placing } from './placing.ts'
+import { Planning } from './planning.ts'
 import { tellingsOf } from './tellings.ts'
 
 /** How often a node compares all that it has with one other, in milliseconds; lost gossip is repaired within two rounds. */
@@ -37,9 +29,6 @@ export const OFFER_INTERVAL_MS = 2_000
 
 /** Changes of the own record are gathered for so long before they are gossiped. */
 export const RECORD_GATHER_MS = 20
-
-/** An answer with so much of the document may be a part of it. */
-const FILL_PART_BYTES = 4 * 1024 * 1024
 
 /** A node that leaves for good waits so long for others to take over before it stops its tasks. */
 export const LEAVE_TIMEOUT_MS = 60_000
@@ -79,24 +68,18 @@ export class NodeMachine {
   readonly #desk: DocumentDesk
   readonly #book: ObservedBook
   readonly #exchange: Exchange
+  readonly #inbox: Inbox
+  readonly #placing: Placing
+  readonly #planning = new Planning()
   readonly #members: Members
   readonly #own: OwnTasks
   readonly #record: OwnRecord
-  readonly #inputs = new PlacementInputs()
-  readonly #placers = { first: createPlacer(), insisting: createPlacer() }
   readonly #connected = new Set<NodeId>()
   readonly #listed = new Set<'docker' | 'process'>()
-  readonly #roomWaits = new Map<SlotId, number>()
   #nowMs: number
   #desired: Desired | undefined
-  #input: PlacementInput = { apps: [], nodes: [] }
-  #placement: Placement
-  #ownSlots: readonly SlotId[] = []
-  #waits: readonly Wait[] = []
-  #hashes = { inputsHash: '', placementHash: '' }
   #isPlacementStale = true
   #isPlanStale = true
-  #planAtMs = Infinity
   /** When time alone changes who counts: kept, so that a tick that comes late finds it, too. */
   #membersAtMs = 0
   #publishAtMs = 0
@@ -109,7 +92,6 @@ export class NodeMachine {
     | { readonly request: number; readonly deadlineMs: number; readonly isAnswered: boolean }
     | undefined
   #version = 0
-  readonly #mismatches = new Set<string>()
 
   constructor(options: NodeMachineOptions) {
     const { self, random, nowMs } = options
@@ -119,10 +101,22 @@ export class NodeMachine {
     this.#desk = new DocumentDesk(options)
     this.#book = new ObservedBook(options.verify)
     this.#exchange = new Exchange(this.#desk, this.#book)
+    this.#inbox = new Inbox({
+      self,
+      desk: this.#desk,
+      book: this.#book,
+      exchange: this.#exchange,
+      nameOf: node => this.#nameOf(node),
+      onMerged: (before, after) => this.#merged(before, after),
+      onOutgrown: incarnation => {
+        this.#record.outgrow(incarnation)
+        this.#isRecordStale = true
+      },
+    })
+    this.#placing = new Placing(self)
     this.#members = new Members(self, nowMs)
     this.#own = new OwnTasks({ self, random })
     this.#record = new OwnRecord(options)
-    this.#placement = this.#placers.first.place(this.#input)
     this.#offerAtMs = nowMs + random() * OFFER_INTERVAL_MS
   }
 
@@ -130,7 +124,7 @@ export class NodeMachine {
   get wakeAtMs(): number {
     return Math.min(
       this.#offerAtMs,
-      this.#planAtMs,
+      this.#planning.nextAtMs,
       this.#isRecordStale && this.#maySpeak ? this.#publishAtMs : Infinity,
       this.#own.wakeAtMs(),
       this.#desk.wakeAtMs(),
@@ -175,12 +169,12 @@ export class NodeMachine {
 
   /** Where every slot belongs now, and what that was computed from. */
   get placed(): { readonly input: PlacementInput; readonly placement: Placement } {
-    return { input: this.#input, placement: this.#placement }
+    return this.#placing
   }
 
   /** Why slots that belong here do not run yet. */
   get waits(): readonly Wait[] {
-    return this.#waits
+    return this.#planning.waits
   }
 
   #take(event: NodeEvent): Effect[] {
@@ -214,7 +208,7 @@ export class NodeMachine {
       case 'reloaded':
         return this.#desk.reloaded(event.updates, this.#nowMs)
       case 'received':
-        return this.#receive(event.from, event.message)
+        return this.#inbox.receive(event.from, event.message, this.#nowMs)
       case 'connected':
         this.#connected.add(event.node)
         return this.#exchange.offerTo(event.node)
@@ -279,114 +273,12 @@ export class NodeMachine {
     }
   }
 
-  // --- Messages -----------------------------------------------------------
-
-  #receive(from: NodeId, message: Message): Effect[] {
-    if (!this.#desk.admitted.has(from)) return []
-    switch (message.kind) {
-      case 'desired':
-        return this.#takeUpdate(from, message.update).effects
-      case 'store':
-        return this.#store(from, message.id, message.update)
-      case 'stored':
-        return this.#desk.stored(message.id, from)
-      case 'record':
-        return this.#merged(from, this.#mergeRecord(message.signed))
-      case 'delta':
-        if (!this.#desk.admitted.has(message.node)) return []
-        return this.#merged(from, this.#book.mergeDelta(message, this.#nowMs))
-      case 'offer':
-        return message.digest === this.#exchange.digest() ? [] : [this.#exchange.have(from, false)]
-      case 'have':
-        return this.#fill(from, message)
-      case 'fill': {
-        const isEmpty = message.update.length === 0
-        const effects = isEmpty ? [] : this.#takeUpdate(from, message.update).effects
-        const merged = message.records.flatMap(signed =>
-          this.#merged(from, this.#mergeRecord(signed)),
-        )
-        // A large document comes in parts: ask for the next one now, not at the next offer.
-        const isPart = message.update.length >= FILL_PART_BYTES
-        return [...effects, ...merged, ...(isPart ? this.#exchange.ask(from, this.#nowMs) : [])]
-      }
-    }
-  }
-
-  /** Another node's edit: its author waits for our disk. */
-  #store(from: NodeId, id: number, update: Uint8Array): Effect[] {
-    const { isWhole, effects } = this.#takeUpdate(from, update)
-    // It may have come by gossip first and still be on its way to the disk: the answer waits for the last write.
-    return isWhole ? [...effects, ...this.#desk.acknowledge(from, id)] : effects
-  }
-
-  #takeUpdate(
-    from: NodeId,
-    update: Uint8Array,
-  ): { readonly effects: Effect[]; readonly isWhole: boolean } {
-    const taken = this.#desk.take(update, node => this.#nameOf(node), from, this.#nowMs)
-    return taken.isWhole
-      ? taken
-      : { ...taken, effects: [...taken.effects, ...this.#exchange.ask(from, this.#nowMs)] }
-  }
-
-  #fill(from: NodeId, have: Message & { readonly kind: 'have' }): Effect[] {
-    const mine = have.records.find(({ node }) => node === this.self)
-    const own = this.#book.get(this.self)
-    if (mine !== undefined && own !== undefined && isNewer(mine, own))
-      this.#outgrow(mine.incarnation)
-    return this.#exchange.fill(from, have)
-  }
-
-  #mergeRecord(signed: SignedRecord): MergeResult {
-    const { node, incarnation, seq } = signed.record
-    if (node === this.self) {
-      const own = this.#book.get(node)
-      if (own === undefined || isNewer({ incarnation, seq }, own)) this.#outgrow(incarnation)
-      return { kind: 'old' }
-    }
-    return this.#desk.admitted.has(node) ? this.#book.merge(signed, this.#nowMs) : { kind: 'old' }
-  }
-
-  #outgrow(incarnation: number): void {
-    this.#record.outgrow(incarnation)
-    this.#isRecordStale = true
-  }
-
-  #merged(from: NodeId, result: MergeResult): Effect[] {
-    switch (result.kind) {
-      case 'old':
-        return []
-      case 'forged':
-        return [
-          telling(
-            this.#nowMs,
-            'refused',
-            this.#nameOf(from),
-            'relayed a record that its owner did not sign',
-          ),
-        ]
-      case 'gap':
-        return this.#exchange.ask(from, this.#nowMs)
-      case 'merged':
-        this.#isPlanStale = true
-        if (affectsPlacement(result.before, result.after)) this.#isPlacementStale = true
-        return [
-          ...tellingsOf(result.before, result.after, this.#nowMs).map(asEffect),
-          ...this.#comparePlacement(result.after),
-        ]
-    }
-  }
-
-  /** Two nodes with equal inputs and unequal placements are a bug that reports itself. */
-  #comparePlacement(record: NodeRecord): Effect[] {
-    const { inputsHash: inputs, placementHash: placed } = this.#hashes
-    if (record.inputsHash !== inputs || record.placementHash === placed || inputs === '') return []
-    const key = `${record.node} ${inputs}`
-    if (this.#mismatches.has(key)) return []
-    if (this.#mismatches.size > 1_000) this.#mismatches.clear()
-    this.#mismatches.add(key)
-    const text = `placed otherwise than this node from equal inputs ${inputs}: please report this bug`
-    return [telling(this.#nowMs, 'placement-mismatch', record.name, text)]
+  /** Another node's record is newer than it was. */
+  #merged(before: NodeRecord | undefined, after: NodeRecord): Effect[] {
+    this.#isPlanStale = true
+    if (affectsPlacement(before, after)) this.#isPlacementStale = true
+    const told = tellingsOf(before, after, this.#nowMs).map(asEffect)
+    return [...told, ...this.#placing.compare(after, this.#nowMs)]
   }
 
   // --- Liveness -----------------------------------------------------------
@@ -405,12 +297,11 @@ export class NodeMachine {
 
   #tick(): Effect[] {
     const effects: Effect[] = [...this.#desk.expire(this.#nowMs)]
-    const isOwn = (slot: SlotId): boolean => this.#placement.placed.get(slot) === this.self
-    effects.push(...this.#own.expire(this.#nowMs, isOwn))
+    effects.push(...this.#own.expire(this.#nowMs, slot => this.#placing.isOwn(slot)))
     if (this.#nowMs >= this.#membersAtMs) {
       this.#isPlacementStale = this.#isPlanStale = true
     }
-    if (this.#nowMs >= this.#planAtMs) this.#isPlanStale = true
+    if (this.#nowMs >= this.#planning.nextAtMs) this.#isPlanStale = true
     if (this.#nowMs >= this.#offerAtMs) {
       this.#offerAtMs = this.#nowMs + OFFER_INTERVAL_MS * (0.75 + this.#options.random() / 2)
       const peers = [...this.#connected].filter(node => this.#desk.admitted.has(node))
@@ -444,60 +335,27 @@ export class NodeMachine {
       .filter(
         record => desired.nodes.has(record.node) && this.#members.isEligible(record, this.#nowMs),
       )
-    const placed = placeOrInsist(this.#placers, this.#inputs.make(desired, records))
-    this.#input = placed.input
-    this.#placement = placed.placement
-    this.#ownSlots = [...this.#placement.placed]
-      .filter(([, node]) => node === this.self)
-      .map(([slot]) => slot)
-      .toSorted()
-    this.#hashes = {
-      inputsHash: inputsHash(this.#input),
-      placementHash: placementHash(this.#placement),
-    }
+    this.#placing.place(desired, records)
     this.#own.dropStaleRefusals(slot => desired.apps.get(appOfSlot(slot))?.revision)
     this.#isPlanStale = true
   }
 
   #plan(): Effect[] {
     this.#isPlanStale = false
-    const nowMs = this.#nowMs
     const desired = this.#desk.doc.read()
-    this.#own.follow(desired.apps, nowMs)
-    const local = this.#own.local()
+    const hasRecord = (node: NodeId): boolean => this.#book.get(node) !== undefined
     const { capacity, runtimes } = this.#record.facts
-    const live = local.filter(({ task }) => !isFinal(task.state))
-    const result = plan({
+    return this.#planning.plan({
       self: this.self,
-      nowMs,
-      apps: desired.apps,
-      placed: this.#placement.placed,
-      unplaced: new Set(this.#placement.unplaced.keys()),
-      own: this.#ownSlots,
-      local,
+      nowMs: this.#nowMs,
+      desired,
+      placing: this.#placing,
+      own: this.#own,
+      capacity,
       remote: slot => this.#othersTasksOf(slot),
-      room: createRoom(
-        capacity,
-        live.map(({ spec }) => spec),
-      ),
-      retryAtMs: (slot, revision) => this.#own.retryAtMs(slot, revision),
-      waitingForRoomSinceMs: slot => this.#roomWaits.get(slot),
+      isUsable: engine => runtimes[engine] && this.#listed.has(engine),
       isSettled:
-        this.#knowsItself &&
-        this.#members.isSettled(desired.nodes, node => this.#book.get(node) !== undefined, nowMs),
-    })
-    this.#noteWaits(result)
-    // An engine that is away can neither start nor stop: its tasks may run on, and are found again.
-    const isUsable = (runtime: 'docker' | 'process'): boolean =>
-      runtimes[runtime] && this.#listed.has(runtime)
-    const runtimeOfTask = new Map(local.map(({ task, spec }) => [task.id, runtimeOf(spec)]))
-    return result.actions.flatMap(action => {
-      if (action.kind === 'stop') {
-        if (!isUsable(runtimeOfTask.get(action.task)!)) return []
-        return this.#own.stop(action.task, action.reason, nowMs)
-      }
-      if (!isUsable(runtimeOf(action.app.spec))) return []
-      return this.#own.begin(action.slot, action.app, nowMs)
+        this.#knowsItself && this.#members.isSettled(desired.nodes, hasRecord, this.#nowMs),
     })
   }
 
@@ -510,22 +368,6 @@ export class NodeMachine {
       if (servingSinceMs === undefined || sinceMs === undefined) return [{ node, task }]
       return [{ node, task, servingSinceMs: Math.max(servingSinceMs, sinceMs) }]
     })
-  }
-
-  #noteWaits({ waits, againAtMs }: Plan): void {
-    this.#waits = waits.map(wait => {
-      const failure = this.#own.failureText(wait.slot)
-      return wait.untilMs !== undefined && failure !== '' ? { ...wait, reason: failure } : wait
-    })
-    const forRoom = new Set(waits.filter(wait => wait.forRoom).map(({ slot }) => slot))
-    for (const slot of this.#roomWaits.keys()) if (!forRoom.has(slot)) this.#roomWaits.delete(slot)
-    for (const slot of forRoom)
-      if (!this.#roomWaits.has(slot)) this.#roomWaits.set(slot, this.#nowMs)
-    const until = waits.map(({ untilMs = Infinity, forRoom: isForRoom }) =>
-      // A hand-over's monitor window and a wait for room end by time alone.
-      isForRoom ? this.#nowMs + 1_000 : untilMs,
-    )
-    this.#planAtMs = Math.min(...until, againAtMs)
   }
 
   /** True once every engine of this node has said what runs on it, or the time for that is over. */
@@ -549,9 +391,9 @@ export class NodeMachine {
     if (this.#own.changes !== this.#ownChanges) this.#isRecordStale = true
     const before = this.#book.get(this.self)
     const isHashNews =
-      before?.inputsHash !== this.#hashes.inputsHash ||
-      before.placementHash !== this.#hashes.placementHash
-    const waits = this.#waits.map(({ slot, reason }) => ({ slot, reason }))
+      before?.inputsHash !== this.#placing.hashes.inputsHash ||
+      before.placementHash !== this.#placing.hashes.placementHash
+    const waits = this.#planning.waits.map(({ slot, reason }) => ({ slot, reason }))
     if (!this.#isRecordStale && !isHashNews && sameWaits(before.waits, waits)) return false
     this.#isRecordStale = true
     if (!this.#maySpeak) return false
@@ -565,7 +407,7 @@ export class NodeMachine {
       refusals: this.#own.refusals(),
       waits,
       leaving: this.#leave !== undefined,
-      ...this.#hashes,
+      ...this.#placing.hashes,
     })
     if (next === undefined) return false
     this.#book.putOwn(next.signed, this.#nowMs)

@@ -1,0 +1,115 @@
+import type { NodeId } from '../../model/ids.ts'
+import { isNewer, type NodeRecord, type SignedRecord } from '../../model/node-record.ts'
+import { telling, type DocumentDesk } from './document-desk.ts'
+import type { Effect, Message } from './events.ts'
+import type { Exchange } from './exchange.ts'
+import type { MergeResult, ObservedBook } from './observed-book.ts'
+
+/** An answer with so many bytes of the document may be a part of it. */
+const FILL_PART_BYTES = 4 * 1024 * 1024
+
+/** What the inbox works on, and whom it tells. */
+export interface InboxOptions {
+  readonly self: NodeId
+  readonly desk: DocumentDesk
+  readonly book: ObservedBook
+  readonly exchange: Exchange
+  readonly nameOf: (node: NodeId) => string
+  /** A node's record is newer than it was. */
+  readonly onMerged: (before: NodeRecord | undefined, after: NodeRecord) => Effect[]
+  /** Others have a record of this node that it never wrote, of this incarnation or a later one. */
+  readonly onOutgrown: (incarnation: number) => void
+}
+
+/** Takes what other nodes say: updates of the document, records, and the steps of anti-entropy. */
+export class Inbox {
+  readonly #options: InboxOptions
+
+  constructor(options: InboxOptions) {
+    this.#options = options
+  }
+
+  /** Takes one message. Who is not admitted is not listened to. */
+  receive(from: NodeId, message: Message, nowMs: number): Effect[] {
+    const { desk, book, exchange } = this.#options
+    if (!desk.admitted.has(from)) return []
+    switch (message.kind) {
+      case 'desired':
+        return this.#takeUpdate(from, message.update, nowMs).effects
+      case 'store':
+        return this.#store(from, message, nowMs)
+      case 'stored':
+        return desk.stored(message.id, from)
+      case 'record':
+        return this.#takeRecord(from, message.signed, nowMs)
+      case 'delta':
+        if (!desk.admitted.has(message.node)) return []
+        return this.#merged(from, book.mergeDelta(message, nowMs), nowMs)
+      case 'offer':
+        return message.digest === exchange.digest() ? [] : [exchange.have(from, false)]
+      case 'have':
+        for (const { node, incarnation, seq } of message.records) {
+          if (node === this.#options.self) this.#meetSelf(incarnation, seq)
+        }
+        return exchange.fill(from, message)
+      case 'fill':
+        return this.#takeFill(from, message, nowMs)
+    }
+  }
+
+  /** Another node's edit: its author waits for our disk. */
+  #store(from: NodeId, { id, update }: Message & { kind: 'store' }, nowMs: number): Effect[] {
+    const { isWhole, effects } = this.#takeUpdate(from, update, nowMs)
+    // It may have come by gossip first and still be on its way to the disk: the answer waits for the last write.
+    return isWhole ? [...effects, ...this.#options.desk.acknowledge(from, id)] : effects
+  }
+
+  #takeFill(from: NodeId, fill: Message & { kind: 'fill' }, nowMs: number): Effect[] {
+    const { update, records } = fill
+    const effects = update.length === 0 ? [] : this.#takeUpdate(from, update, nowMs).effects
+    const merged = records.flatMap(signed => this.#takeRecord(from, signed, nowMs))
+    // A large document comes in parts: ask for the next one now, not at the next offer.
+    const isPart = update.length >= FILL_PART_BYTES
+    return [...effects, ...merged, ...(isPart ? this.#options.exchange.ask(from, nowMs) : [])]
+  }
+
+  #takeUpdate(
+    from: NodeId,
+    update: Uint8Array,
+    nowMs: number,
+  ): { readonly effects: Effect[]; readonly isWhole: boolean } {
+    const { desk, exchange, nameOf } = this.#options
+    const { isWhole, effects } = desk.take(update, nameOf, from, nowMs)
+    return { isWhole, effects: isWhole ? effects : [...effects, ...exchange.ask(from, nowMs)] }
+  }
+
+  #takeRecord(from: NodeId, signed: SignedRecord, nowMs: number): Effect[] {
+    const { self, desk, book } = this.#options
+    const { node, incarnation, seq } = signed.record
+    if (node === self) this.#meetSelf(incarnation, seq)
+    if (node === self || !desk.admitted.has(node)) return []
+    return this.#merged(from, book.merge(signed, nowMs), nowMs)
+  }
+
+  #meetSelf(incarnation: number, seq: number): void {
+    const { self, book, onOutgrown } = this.#options
+    const own = book.get(self)
+    if (own === undefined || isNewer({ incarnation, seq }, own)) onOutgrown(incarnation)
+  }
+
+  #merged(from: NodeId, result: MergeResult, nowMs: number): Effect[] {
+    const { exchange, nameOf, onMerged } = this.#options
+    switch (result.kind) {
+      case 'old':
+        return []
+      case 'forged': {
+        const text = 'relayed a record that its owner did not sign'
+        return [telling(nowMs, 'refused', nameOf(from), text)]
+      }
+      case 'gap':
+        return exchange.ask(from, nowMs)
+      case 'merged':
+        return onMerged(result.before, result.after)
+    }
+  }
+}

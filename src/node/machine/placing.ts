@@ -1,0 +1,72 @@
+import type { Desired } from '../../model/desired.ts'
+import type { NodeId, SlotId } from '../../model/ids.ts'
+import type { NodeRecord } from '../../model/node-record.ts'
+import { inputsHash, placementHash } from '../../placement/digest.ts'
+import type { Placement, PlacementInput } from '../../placement/input.ts'
+import { createPlacer } from '../../placement/placer.ts'
+import { telling } from './document-desk.ts'
+import type { Effect } from './events.ts'
+import { PlacementInputs, placeOrInsist } from './placement-input.ts'
+
+/** Mismatches that are remembered, so that each is told once. */
+const MISMATCHES_MAX = 1_000
+
+/** Where every slot belongs, by this node's reckoning, and what that was computed from. */
+export class Placing {
+  readonly #self: NodeId
+  readonly #inputs = new PlacementInputs()
+  readonly #placers = { first: createPlacer(), insisting: createPlacer() }
+  readonly #mismatches = new Set<string>()
+  #input: PlacementInput = { apps: [], nodes: [] }
+  #placement: Placement
+  #ownSlots: readonly SlotId[] = []
+  #hashes = { inputsHash: '', placementHash: '' }
+
+  constructor(self: NodeId) {
+    this.#self = self
+    this.#placement = this.#placers.first.place(this.#input)
+  }
+
+  get input(): PlacementInput {
+    return this.#input
+  }
+
+  get placement(): Placement {
+    return this.#placement
+  }
+
+  /** The slots that belong to this node, in a fixed order. */
+  get ownSlots(): readonly SlotId[] {
+    return this.#ownSlots
+  }
+
+  /** Digests of the inputs and of the placement, for the others to compare with theirs. */
+  get hashes(): { readonly inputsHash: string; readonly placementHash: string } {
+    return this.#hashes
+  }
+
+  isOwn(slot: SlotId): boolean {
+    return this.#placement.placed.get(slot) === this.#self
+  }
+
+  /** Computes everything anew from shared facts: the document, and the records of the nodes that count. */
+  place(desired: Desired, records: readonly NodeRecord[]): void {
+    const { input, placement } = placeOrInsist(this.#placers, this.#inputs.make(desired, records))
+    this.#input = input
+    this.#placement = placement
+    this.#ownSlots = [...placement.placed.keys()].filter(slot => this.isOwn(slot)).toSorted()
+    this.#hashes = { inputsHash: inputsHash(input), placementHash: placementHash(placement) }
+  }
+
+  /** Two nodes with equal inputs and unequal placements are a bug that reports itself, once. */
+  compare(record: NodeRecord, nowMs: number): Effect[] {
+    const { inputsHash: inputs, placementHash: placed } = this.#hashes
+    if (record.inputsHash !== inputs || record.placementHash === placed || inputs === '') return []
+    const key = `${record.node} ${inputs}`
+    if (this.#mismatches.has(key)) return []
+    if (this.#mismatches.size > MISMATCHES_MAX) this.#mismatches.clear()
+    this.#mismatches.add(key)
+    const text = `placed otherwise than this node from equal inputs ${inputs}: please report this bug`
+    return [telling(nowMs, 'placement-mismatch', record.name, text)]
+  }
+}
