@@ -80,7 +80,7 @@ export function addAppCommands(program: Command): void {
     .option(
       '--port <port>',
       'a port that the app listens on, or hostPort:port; repeat for more',
-      (port: string, before: string[] = []) => [...before, port],
+      (port: string, before: string[] | undefined) => [...(before ?? []), port],
     )
     .option('--env <k=v>', 'an environment variable; repeat for more', parsePair)
     .option('--cpus <cpus>', 'what each one needs')

@@ -80,7 +80,7 @@ export async function joinCluster(
     log,
     discovery: {
       mdns: options.mdns,
-      ...(options.dht && { dht: { ...options.dht, announce: false } }),
+      ...(options.dht && { dht: options.dht }),
     },
   })
   try {

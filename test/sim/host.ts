@@ -35,6 +35,9 @@ export interface HostWorld {
   handled(host: SimHost, event: NodeEvent, effects: readonly Effect[]): void
 }
 
+/** Timers fire up to so much late, as they do on a busy machine. */
+const TIMER_LATE_MS = 5
+
 /** What a simulated machine is. */
 export interface HostOptions {
   readonly index: number
@@ -222,8 +225,9 @@ export class SimHost {
     const local = Math.min(this.machine?.wakeAtMs ?? Infinity, this.swim?.wakeAtMs ?? Infinity)
     const { clockMs, drift } = this.options
     const dueMs = Math.min((local - EPOCH_MS - clockMs) / (1 + drift), this.tasks.nextAtMs)
-    // No timer fires sooner than in a millisecond; the small addition makes up for rounding.
-    const atMs = Math.max(this.#world.nowMs + 1, dueMs + 0.001)
+    // No timer fires sooner than in a millisecond, and none fires on time.
+    const late = this.#world.random() * TIMER_LATE_MS
+    const atMs = Math.max(this.#world.nowMs + 1, dueMs + 0.001 + late)
     if (this.isLeaving && this.swim?.wakeAtMs === Infinity) {
       this.crash('says good-bye and ends')
       return

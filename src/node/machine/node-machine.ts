@@ -10,14 +10,14 @@ import type { RemoteTask, Wait } from '../../reconcile/plan.ts'
 import type { Verify } from '../../util/keys.ts'
 import { workDigest } from '../../util/work-digest.ts'
 import { pick, shuffle, type Random } from '../../util/random.ts'
-import type { ClusterEvent, Effect, EditResult, Found, NodeEvent, NodeFacts } from './events.ts'
+import type { ClusterEvent, Effect, EditResult, NodeEvent, NodeFacts } from './events.ts'
 import { DocumentDesk, telling } from './document-desk.ts'
 import { Exchange } from './exchange.ts'
 import { Inbox } from './inbox.ts'
 import { Members } from './members.ts'
 import { ObservedBook } from './observed-book.ts'
 import { OwnRecord } from './own-record.ts'
-import { OwnTasks } from './own-tasks.ts'
+import { OwnTasks, type SpecOf } from './own-tasks.ts'
 import { ACK_PEERS } from './pending-edits.ts'
 import { affectsPlacement } from './placement-input.ts'
 import { Placing } from './placing.ts'
@@ -351,6 +351,7 @@ export class NodeMachine {
       desired,
       placing: this.#placing,
       own: this.#own,
+      specOf: this.#specOf,
       capacity,
       remote: slot => this.#othersTasksOf(slot),
       isUsable: engine => runtimes[engine] && this.#listed.has(engine),
@@ -456,15 +457,17 @@ export class NodeMachine {
    * not, nobody knows what the task holds of the node: it is taken for all, so that
    * nothing starts beside it until it has gone, as it soon must.
    */
-  readonly #specOf = (found: Found, runtime: 'docker' | 'process'): AppSpec => {
+  readonly #specOf: SpecOf = (found, runtime) => {
     const app = appOfSlot(found.slot)
     const known = this.#desk.doc.revision(app, found.revision)?.spec
-    if (known !== undefined) return known
+    if (known !== undefined) return { spec: known, isGuess: false }
     const current = this.#desk.doc.read().apps.get(app)?.spec
-    if (current !== undefined && workDigest(current) === found.work) return current
+    if (current !== undefined && workDigest(current) === found.work) {
+      return { spec: current, isGuess: false }
+    }
     const isLike = current !== undefined && runtimeOf(current) === runtime
     const spec = isLike ? current : bareSpec(app, runtime)
-    return { ...spec, resources: this.#record.facts.capacity }
+    return { isGuess: true, spec: { ...spec, resources: this.#record.facts.capacity } }
   }
 }
 

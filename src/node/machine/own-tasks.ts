@@ -43,6 +43,8 @@ export const CLIENTS_MS = 1_500
 interface Own {
   task: Task
   spec: AppSpec
+  /** What was found, while nobody knows its revision, and `spec` is a guess. */
+  guessedFrom?: Found
   startedAtMs: number
   servingSinceMs: number | undefined
   /** When a stop that waits for clients to go elsewhere, or that failed, is to be tried. */
@@ -284,22 +286,36 @@ export class OwnTasks {
    * Takes tasks over to a new revision that would start the very same: what differs,
    * such as `instances` or health checks, changes around them.
    */
-  follow(apps: ReadonlyMap<AppId, WantedApp>, nowMs: number): void {
+  follow(apps: ReadonlyMap<AppId, WantedApp>, specOf: SpecOf, nowMs: number): void {
     for (const own of this.#tasks.values()) {
+      this.#learn(own, specOf, nowMs)
       const app = apps.get(own.task.app)
       const { state, revision } = own.task
       if (app === undefined || app.revision === revision || isFinal(state)) continue
       if (state === 'stopping' || workDigest(app.spec) !== workDigest(own.spec)) continue
-      const hasSameChecks = JSON.stringify(own.spec.health) === JSON.stringify(app.spec.health)
       own.task = { ...own.task, revision: app.revision }
-      own.spec = app.spec
-      if (!hasSameChecks) {
-        own.checks = app.spec.health.map(() => createCheck(nowMs))
-        own.probing.clear()
-        own.task = { ...own.task, health: overallHealth(own.checks) }
-      }
-      this.#touch(own, nowMs)
+      this.#setSpec(own, app.spec, nowMs)
     }
+  }
+
+  /** A task whose revision was not known when it was found is counted by it from when it is. */
+  #learn(own: Own, specOf: SpecOf, nowMs: number): void {
+    if (own.guessedFrom === undefined) return
+    const { spec, isGuess } = specOf(own.guessedFrom, runtimeOf(own.spec))
+    if (isGuess) return
+    delete own.guessedFrom
+    this.#setSpec(own, spec, nowMs)
+  }
+
+  #setSpec(own: Own, spec: AppSpec, nowMs: number): void {
+    const hasSameChecks = JSON.stringify(own.spec.health) === JSON.stringify(spec.health)
+    own.spec = spec
+    if (!hasSameChecks) {
+      own.checks = spec.health.map(() => createCheck(nowMs))
+      own.probing.clear()
+      own.task = { ...own.task, health: overallHealth(own.checks) }
+    }
+    this.#touch(own, nowMs)
   }
 
   /** Takes over what a runtime found: after a start of the daemon, or after the engine was away. */
@@ -330,7 +346,7 @@ export class OwnTasks {
         }
         continue
       }
-      const spec = specOf(one, runtime)
+      const { spec, isGuess } = specOf(one, runtime)
       const task: Task = {
         id: one.task,
         app: appOfSlot(one.slot),
@@ -344,6 +360,7 @@ export class OwnTasks {
       }
       const adopted = this.#add(task, spec, nowMs)
       adopted.checks = spec.health.map(() => createCheck(nowMs))
+      if (isGuess) adopted.guessedFrom = one
       if (!one.running) effects.push(...this.exited(one.task, one.exitCode ?? -1, '', nowMs))
     }
     return effects
@@ -491,7 +508,10 @@ export class OwnTasks {
 }
 
 /** Finds the app of a task that a runtime found: at its own revision where the history still has it. */
-export type SpecOf = (found: Found, runtime: 'docker' | 'process') => AppSpec
+export type SpecOf = (
+  found: Found,
+  runtime: 'docker' | 'process',
+) => { readonly spec: AppSpec; readonly isGuess: boolean }
 
 function stopOf({ task, spec }: Own): Effect {
   return { kind: 'stop', task: task.id, runtime: runtimeOf(spec), graceMs: toMs(spec.stopGrace) }

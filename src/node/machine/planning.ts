@@ -6,7 +6,7 @@ import { isFinal } from '../../model/task.ts'
 import { plan, type Plan, type RemoteTask, type Wait } from '../../reconcile/plan.ts'
 import { createRoom } from '../../reconcile/room.ts'
 import type { Effect } from './events.ts'
-import type { OwnTasks } from './own-tasks.ts'
+import type { OwnTasks, SpecOf } from './own-tasks.ts'
 import type { Placing } from './placing.ts'
 
 /** A wait for room ends by time alone: it is looked at again so often, in milliseconds. */
@@ -19,6 +19,7 @@ export interface PlanningInput {
   readonly desired: Desired
   readonly placing: Placing
   readonly own: OwnTasks
+  readonly specOf: SpecOf
   readonly capacity: Capacity
   readonly remote: (slot: SlotId) => readonly RemoteTask[]
   /** False for an engine that is away: it can neither start nor stop. Its tasks may run on, and are found again. */
@@ -46,7 +47,7 @@ export class Planning {
   /** Plans, and begins what the plan says. */
   plan(input: PlanningInput): Effect[] {
     const { self, nowMs, desired, placing, own, isUsable } = input
-    own.follow(desired.apps, nowMs)
+    own.follow(desired.apps, input.specOf, nowMs)
     const local = own.local()
     const live = local.filter(({ task }) => !isFinal(task.state))
     const result = plan({
