@@ -123,11 +123,9 @@ t.test('the API of a daemon', async t => {
   })
 
   t.test('keys and socket are for their owner alone', async t => {
-    const modeOf = (file: string): string =>
-      (statSync(join(daemon.dir, file)).mode & 0o777).toString(8)
-    t.equal(modeOf('.'), '700')
+    t.equal(modeOf(daemon.dir), '700')
     for (const file of ['shoal.sock', 'node.key', 'cluster.json', 'shoal.db']) {
-      t.equal(modeOf(file), '600', file)
+      t.equal(modeOf(join(daemon.dir, file)), '600', file)
     }
   })
 
@@ -154,3 +152,7 @@ t.test('the API of a daemon', async t => {
     t.match(text, /^shoal_slots\{placed="yes"\} 1$/m)
   })
 })
+
+function modeOf(path: string): string {
+  return (statSync(path).mode & 0o777).toString(8)
+}

@@ -161,18 +161,15 @@ t.test('apps on three daemons', async t => {
   })
 
   t.test('an update goes slot by slot, and clients never notice', async t => {
-    const change = (word: string): Record<string, unknown> => ({
-      env: { ...(JSON.parse(helloApp('/web')) as { env: object }).env, WORD: word },
-    })
-    await apply(first, helloApp('/web', change('old')))
+    await apply(first, saying('old'))
     await first.serving('web', 3)
 
     const resolver = third.resolver()
     const words = new Set<string>()
     let asked = 0
-    let isOver = false
+    const over = new AbortController()
     const client = (async () => {
-      while (!isOver) {
+      while (!over.signal.aborted) {
         // As any client: ask, then call whatever was answered.
         for (const { name, port } of await resolver.resolveSrv('_web._tcp.shoal')) {
           const [address = ''] = await resolver.resolve4(name)
@@ -182,7 +179,7 @@ t.test('apps on three daemons', async t => {
       }
     })()
     const atOnce: number[] = []
-    await apply(second, helloApp('/web', change('new')))
+    await apply(second, saying('new'))
     const updated = until('all slots have the new word', DEADLINE_MS, async () => {
       const tasks = await third.tasks('web')
       atOnce.push(inHandOver(tasks))
@@ -195,7 +192,7 @@ t.test('apps on three daemons', async t => {
     })
     await Promise.race([updated, client])
     await updated
-    isOver = true
+    over.abort()
     await client
     t.ok(asked > 10, `${asked} requests, none failed`)
     t.strictSame([...words].toSorted(), ['new', 'old'])
@@ -209,6 +206,12 @@ t.test('apps on three daemons', async t => {
     t.match(again, { status: 0, stdout: '/web unchanged\n' })
   })
 })
+
+/** The hello app with another word in its environment. */
+function saying(word: string): string {
+  const { env } = JSON.parse(helloApp('/web')) as { env: object }
+  return helloApp('/web', { env: { ...env, WORD: word } })
+}
 
 async function apply(daemon: Daemon, text: string): Promise<void> {
   await daemon.api.post('/v1/apply', { files: [{ name: 'app.json', text }] })

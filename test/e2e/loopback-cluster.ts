@@ -186,13 +186,13 @@ export class LoopbackCluster {
     this.daemons = daemons
   }
 
-  /** Prepares `count` daemons and starts none. */
-  static prepare(t: Test, count: number): LoopbackCluster {
+  /** Prepares `count` daemons and starts none: each on an address of its own, or all on that which is given. */
+  static prepare(t: Test, count: number, address?: string): LoopbackCluster {
     const root = mkdtempSync(join(tmpdir(), 'shoal-test-'))
     const daemons = Array.from(
       { length: count },
       (_, index) =>
-        new Daemon(`n${index + 1}`, `127.0.0.${index + 1}`, join(root, `n${index + 1}`)),
+        new Daemon(`n${index + 1}`, address ?? `127.0.0.${index + 1}`, join(root, `n${index + 1}`)),
     )
     const cluster = new LoopbackCluster(root, daemons)
     const onSignal = (): void => {
@@ -322,7 +322,9 @@ export async function pidsOf(tasks: readonly TaskLine[]): Promise<Record<string,
     const { pid } = await hello(address, ports[0]!.hostPort)
     return [slot, pid] as const
   })
-  return Object.fromEntries((await Promise.all(pairs)).toSorted())
+  return Object.fromEntries(
+    (await Promise.all(pairs)).toSorted(([one], [other]) => (one < other ? -1 : 1)),
+  )
 }
 
 /** True for a task that clients are sent to. */

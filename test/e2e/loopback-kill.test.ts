@@ -1,5 +1,5 @@
 import t from 'tap'
-import type { AppLine, EventLine } from '../../src/api/shapes.ts'
+import type { AppLine, EventLine, TaskLine } from '../../src/api/shapes.ts'
 import { createRandom } from '../../src/util/random.ts'
 import {
   DEADLINE_MS,
@@ -47,7 +47,7 @@ class Editor {
 
   /** Edits until `stop`, or until the daemon is gone. */
   async run(): Promise<void> {
-    this.#isStopped = this.#mayDie = false
+    this.#reset()
     const last = this.askedFor + ROUND_EDITS_MAX
     try {
       while (!this.#isStopped && this.askedFor < last) {
@@ -73,6 +73,10 @@ class Editor {
   /** From now on the daemon may end in the middle of an edit. */
   expectDeath(): void {
     this.#mayDie = true
+  }
+
+  #reset(): void {
+    this.#isStopped = this.#mayDie = false
   }
 
   async #apply(id: string): Promise<void> {
@@ -158,7 +162,7 @@ t.test(
     await apply(first, helloApp('/web', { instances: 6 }))
     const tasks = await first.serving('web', 6)
     const before = await pidsOf(tasks)
-    const ids = tasks.map(({ task }) => task).toSorted()
+    const ids = idsOf(tasks)
     const seen = (await eventsOf(first)).length
 
     await second.end('SIGTERM')
@@ -168,7 +172,7 @@ t.test(
     await cluster.whole()
     for (const daemon of cluster.daemons) {
       const now = await daemon.serving('web', 6)
-      t.strictSame(now.map(({ task }) => task).toSorted(), ids, 'stopped: the same tasks')
+      t.strictSame(idsOf(now), ids, 'stopped: the same tasks')
       t.strictSame(await pidsOf(now), before, 'stopped: the same processes')
     }
     const news = (await eventsOf(first)).slice(seen).filter(({ kind }) => kind === 'task')
@@ -193,6 +197,10 @@ t.test(
 
 async function apply(daemon: Daemon, text: string): Promise<void> {
   await daemon.api.post('/v1/apply', { files: [{ name: 'app.json', text }] })
+}
+
+function idsOf(tasks: readonly TaskLine[]): string[] {
+  return tasks.map(({ task = '' }): string => task).toSorted()
 }
 
 async function documentOf(daemon: Daemon): Promise<string[]> {

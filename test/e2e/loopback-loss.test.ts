@@ -59,10 +59,10 @@ t.test('leave hands everything over, and the node is gone', async t => {
     'n3 runs some of it',
   )
 
-  let isOver = false
+  const over = new AbortController()
   let asked = 0
   const client = (async () => {
-    while (!isOver) {
+    while (!over.signal.aborted) {
       // The addresses that come along: asked for later, a slot's name may already be its new node's.
       for (const { address, port } of await lookUp(first, '_web._tcp.shoal')) {
         await hello(address, port)
@@ -78,7 +78,7 @@ t.test('leave hands everything over, and the node is gone', async t => {
     stderr: 'leaving: waiting for others to take the tasks over\n',
   })
   t.equal(await third.exited(), 0, 'the daemon ends')
-  isOver = true
+  over.abort()
   await client
   t.ok(asked > 0, `${asked} requests, none failed`)
 
