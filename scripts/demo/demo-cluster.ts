@@ -65,6 +65,12 @@ export class DemoCluster {
     })
   }
 
+  /** Starts a daemon that died again, in the folder that it had. */
+  async restart(index: number): Promise<void> {
+    rmSync(`${this.#at(index).dir}.log`)
+    await this.#startOne(index, this.#engine ?? 'none', [])
+  }
+
   /** Runs a command of the command line against one of the daemons; its whole output. */
   async shoal(index: number, args: readonly string[]): Promise<string> {
     return await mustRun([SHOAL, '--data', this.#at(index).dir, ...args], { timeoutMs: 60_000 })
