@@ -30,12 +30,12 @@ async function main(): Promise<number> {
   process.once('SIGTERM', onSignal)
   try {
     const engine = (await engineAnswers(DOCKER_SOCKET)) ? DOCKER_SOCKET : undefined
-    const victim = await play(cluster, engine)
+    const { victim, app } = await play(cluster, engine)
     say(`\nEverything held, in ${((performance.now() - startedMs) / 1000).toFixed(0)} s.`)
     if (keep) {
       await cluster.restart(victim)
       say(`${cluster.nameOf(victim)} is back.`)
-      cluster.explain()
+      cluster.explain(app)
       cluster.release()
     } else {
       await cluster.close()
@@ -49,8 +49,11 @@ async function main(): Promise<number> {
   }
 }
 
-/** Plays everything, and gives the daemon that died. */
-async function play(cluster: DemoCluster, engine: string | undefined): Promise<number> {
+/** Plays everything, and gives the daemon that died and the app that was healed. */
+async function play(
+  cluster: DemoCluster,
+  engine: string | undefined,
+): Promise<{ readonly victim: number; readonly app: string }> {
   step('Three identical daemons, none of them a master; the second and third join with a token.')
   await cluster.start(engine ?? 'none')
   say(await cluster.shoal(0, ['node', 'ls']))
@@ -96,5 +99,5 @@ async function play(cluster: DemoCluster, engine: string | undefined): Promise<n
     `Healed: all slots serve again, and DNS says so on every survivor, ${seconds.toFixed(1)} s after the kill.`,
   )
   say(await cluster.shoal(witness, ['status']))
-  return victim
+  return { victim, app }
 }

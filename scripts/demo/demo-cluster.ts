@@ -138,15 +138,15 @@ export class DemoCluster {
   }
 
   /** Says how to play with a cluster that is kept. */
-  explain(): void {
+  explain(app: string): void {
     say(`\nThe cluster is up in ${this.#root}. Try:`)
     for (const { dir } of this.#members.slice(0, 1)) say(`  export SHOAL_DATA=${dir}`)
     say('  bin/shoal status; bin/shoal ps; bin/shoal events -f')
-    say('  bin/shoal scale hello=5; bin/shoal why hello')
+    say(`  bin/shoal scale ${app}=5; bin/shoal why ${app}`)
     const { address, port } = this.dnsOf(0)
-    say(`  dig @${address} -p ${port} _hello._tcp.shoal SRV`)
+    say(`  dig @${address} -p ${port} _${app}._tcp.shoal SRV`)
     const pids = this.#members.flatMap(({ child }) => (child?.pid === undefined ? [] : [child.pid]))
-    say(`To end it: bin/shoal rm hello; then kill ${pids.join(' ')}; rm -r ${this.#root}`)
+    say(`To end it: bin/shoal rm ${app}; then kill ${pids.join(' ')}; rm -r ${this.#root}`)
   }
 
   /** Lets the daemons live on without this process. */
