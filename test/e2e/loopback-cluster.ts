@@ -224,9 +224,14 @@ export class LoopbackCluster {
   async whole(): Promise<void> {
     const running = this.daemons.filter(({ isRunning }) => isRunning)
     for (const daemon of running) {
-      await until(`${daemon.name} sees ${running.length} nodes alive`, DEADLINE_MS, async () => {
-        const nodes = await daemon.nodes()
-        const alive = nodes.filter(({ verdict, address }) => verdict === 'alive' && address)
+      let seen: NodeLine[] = []
+      const what = (): string => {
+        const told = seen.map(({ name, verdict, address }) => `${name} ${verdict} ${address}`)
+        return `${daemon.name} sees ${running.length} nodes alive, now ${told.join(', ')}`
+      }
+      await until(what, DEADLINE_MS, async () => {
+        seen = await daemon.nodes()
+        const alive = seen.filter(({ verdict, address }) => verdict === 'alive' && address)
         return alive.length === running.length || undefined
       })
     }
