@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t from 'tap'
 import { runFile, type FileResult } from '../../scripts/test/run-file.ts'
+import { until } from '../../scripts/testbed/process-table.ts'
 import { describeFile, summarize } from '../../scripts/test/summary.ts'
 
 const dir = mkdtempSync(join(tmpdir(), 'shoal-run-file-'))
@@ -78,7 +79,10 @@ t.test('runFile() ends what a hanging file started', onLinux, async t => {
   const code = `import { spawn } from 'node:child_process'
     spawn(process.execPath, ['-e', ${JSON.stringify(child)}], { stdio: 'inherit' })`
   await run({ name: 'leaves a child', code, timeoutMs: 2000, want: [] })
-  t.notOk(isRunning(readFileSync(pidFile, 'utf8')))
+  // A signal is on its way for a moment, also when the sender has ended.
+  await until('the child has ended', 5_000, () =>
+    Promise.resolve(!isRunning(readFileSync(pidFile, 'utf8'))),
+  )
 })
 
 /** Whether a process runs; one that ended and waits for its parent does not. */
