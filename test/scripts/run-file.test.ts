@@ -73,7 +73,7 @@ for (const one of cases) {
 
 const onLinux = existsSync('/proc/self/stat') ? {} : { skip: 'needs /proc' }
 
-t.test('runFile() ends what a hanging file started', onLinux, async t => {
+t.test('runFile() ends what a hanging file started', onLinux, async () => {
   const pidFile = join(dir, 'pid')
   const child = `require('fs').writeFileSync('${pidFile}', String(process.pid)); setInterval(() => {}, 1000)`
   const code = `import { spawn } from 'node:child_process'
