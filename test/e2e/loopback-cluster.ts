@@ -16,6 +16,8 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Test } from 'tap'
 import type { NodeLine, StatusAnswer, TaskLine } from '../../src/api/shapes.ts'
 import { Client } from '../../src/cli/client.ts'
+import { query } from '../../src/dns/query.ts'
+import { TYPE } from '../../src/dns/records.ts'
 
 const SHOAL = join(import.meta.dirname, '../../bin/shoal')
 
@@ -26,6 +28,12 @@ const START_MS = 40_000
 export const DEADLINE_MS = 30_000
 
 const POLL_MS = 50
+
+/** How long a client keeps an answer of DNS: nearly the records' second. */
+const KEEP_MS = 900
+
+/** How a test file is ended early: by a person, by the runner, by tap's own clock. */
+const DEADLY = ['SIGINT', 'SIGTERM', 'SIGALRM'] as const
 
 /** What a command left behind. */
 export interface Ran {
@@ -199,9 +207,9 @@ export class LoopbackCluster {
       cluster.#close()
       process.exit(1)
     }
-    process.once('SIGTERM', onSignal)
+    for (const signal of DEADLY) process.once(signal, onSignal)
     t.teardown(() => {
-      process.removeListener('SIGTERM', onSignal)
+      for (const signal of DEADLY) process.removeListener(signal, onSignal)
       cluster.#close()
     })
     return cluster
@@ -319,6 +327,34 @@ export async function hello(address: string, port: number): Promise<Hello> {
   const response = await fetch(`http://${address}:${port}/`, { signal: AbortSignal.timeout(5_000) })
   if (!response.ok) throw new Error(`${address}:${port} answered ${response.status}`)
   return (await response.json()) as Hello
+}
+
+/**
+ * Calls an app as a client does that keeps answers of DNS as long as it may: asks for the SRV records,
+ * with the addresses in the same answer, and calls them until they are out of date. Ends with the
+ * signal, or with the first call that fails; gives what it heard.
+ */
+export async function keepCalling(
+  { address: server, ports }: Daemon,
+  name: string,
+  over: AbortSignal,
+): Promise<Hello[]> {
+  const heard: Hello[] = []
+  while (!over.aborted) {
+    const answer = await query(name, TYPE.SRV, { address: server, port: ports.dns })
+    const goodUntilMs = performance.now() + KEEP_MS
+    const addresses = new Map(
+      answer.additionals.flatMap(record =>
+        record.type === 'A' ? [[record.name, record.address] as const] : [],
+      ),
+    )
+    const records = answer.answers.filter(record => record.type === 'SRV')
+    if (records.length === 0) throw new Error(`${name} has no records`)
+    while (performance.now() < goodUntilMs) {
+      for (const { target, port } of records) heard.push(await hello(addresses.get(target)!, port))
+    }
+  }
+  return heard
 }
 
 /** Which process serves each slot, asked over HTTP. */
