@@ -226,9 +226,10 @@ function summaryOf(
 
 /** Why a slot has no place, in one line made of what each node said. */
 function summarise(service: NodeService, slot: SlotId): string {
-  const refusals = service.explain(slot).filter(({ verdict }) => verdict === 'refused')
+  const explained = service.explain(slot)
+  const refusals = explained.filter(({ verdict }) => verdict === 'refused')
   if (refusals.length === 0) return 'it is about to start'
-  if (refusals.length < service.explain(slot).length) return 'it is about to start'
+  if (refusals.length < explained.length) return 'it is about to start'
   const byReason = new Map<string, string[]>()
   for (const { reason, name } of refusals)
     byReason.set(reason, [...(byReason.get(reason) ?? []), name])

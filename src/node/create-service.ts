@@ -2,7 +2,8 @@ import { createToken, parseToken, TOKEN_ADDRESSES_MAX } from '../gossip/token.ts
 import type { Transport } from '../gossip/transport.ts'
 import { runtimeOf } from '../model/app.ts'
 import { slotIdOf, type NodeId, type TaskId } from '../model/ids.ts'
-import { explain } from '../placement/explain.ts'
+import { createExplain, type Explain } from '../placement/explain.ts'
+import type { PlacementInput } from '../placement/input.ts'
 import type { LogChunk, LogOptions } from '../runtime/runtime.ts'
 import { createVerify, type NodeKey } from '../util/keys.ts'
 import { encodeLogsRequest, readLogPiece } from './call-services.ts'
@@ -36,6 +37,9 @@ export interface CreateServiceOptions extends Pick<
 export function createService(options: CreateServiceOptions): NodeService {
   const { machine, requests, events, transport, runner, push, key } = options
   const { cluster, name, version, startedAtMs, ports, dns, dataDir, metrics } = options
+
+  /** Kept while the placement is the same: `ps` of many pending slots asks for each. */
+  let explained: { readonly input: PlacementInput; readonly explain: Explain } | undefined
 
   function nodes(): NodeView[] {
     const admissions = [...machine.doc.read().nodes.values()]
@@ -106,7 +110,11 @@ export function createService(options: CreateServiceOptions): NodeService {
         .filter(slot => wanted.spec.mode === 'replicated' || placed.has(slot))
         .map(slot => ({ slot, node: placed.get(slot) }))
     },
-    explain: slot => explain(machine.placed.input, slot),
+    explain: slot => {
+      const { input } = machine.placed
+      if (explained?.input !== input) explained = { input, explain: createExplain(input) }
+      return explained.explain(slot)
+    },
     waits: () =>
       nodes().flatMap(({ name: node, record }) =>
         (record?.waits ?? []).map(({ slot, reason }) => ({ slot, reason, node })),

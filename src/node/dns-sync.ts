@@ -1,6 +1,6 @@
 import type { DnsApp, DnsTask, DnsView } from '../dns/dns-view.ts'
 import { createZone, type Zone } from '../dns/zone.ts'
-import { slotSuffix, type AppId } from '../model/ids.ts'
+import { slotSuffix, type AppId, type SlotId, type TaskId } from '../model/ids.ts'
 import { isFinal, isServing } from '../model/task.ts'
 import type { NodeMachine } from './machine/node-machine.ts'
 
@@ -63,9 +63,9 @@ export class DnsSync {
     }
   }
 
-  #tasksByApp(): Map<AppId, (DnsTask & { readonly sinceMs: number })[]> {
-    const { book, members } = this.#machine
-    const byApp = new Map<AppId, (DnsTask & { readonly sinceMs: number })[]>()
+  #tasksByApp(): Map<AppId, OrderedTask[]> {
+    const { book, members, placed } = this.#machine
+    const byApp = new Map<AppId, OrderedTask[]>()
     for (const record of book.records()) {
       const { node, name, address, tasks } = record
       // A node that is back is not believed by the record of its life before.
@@ -80,15 +80,43 @@ export class DnsSync {
           ports: task.ports,
           serving: isAlive && isServing(task),
           node: name,
-          sinceMs: task.sinceMs,
+          task: task.id,
+          isOwners: placed.placement.placed.get(task.slot) === node,
         }
         const list = byApp.get(task.app)
         if (list === undefined) byApp.set(task.app, [entry])
         else list.push(entry)
       }
     }
-    // Of two tasks of one slot the newer gets the slot's name: the older is on its way out.
-    for (const list of byApp.values()) list.sort((one, other) => other.sinceMs - one.sinceMs)
+    for (const [app, tasks] of byApp) byApp.set(app, oneForEachSlot(tasks))
     return byApp
   }
+}
+
+/** A task with what decides which of a slot's tasks is answered. */
+interface OrderedTask extends DnsTask {
+  readonly task: TaskId
+  /** True on the node that the slot belongs to. */
+  readonly isOwners: boolean
+}
+
+/**
+ * While a slot moves two tasks of it serve, and both would be told under the slot's
+ * one name, the ports of one with the address of the other. So one is told: that of
+ * the node which the slot belongs to, once it serves.
+ */
+function oneForEachSlot(tasks: readonly OrderedTask[]): OrderedTask[] {
+  const told = new Set<SlotId>()
+  return tasks
+    .toSorted(
+      (one, other) =>
+        Number(other.serving) - Number(one.serving) ||
+        Number(other.isOwners) - Number(one.isOwners) ||
+        (one.task < other.task ? -1 : 1),
+    )
+    .map(task => {
+      const isTold = task.serving && !told.has(task.slot)
+      if (isTold) told.add(task.slot)
+      return isTold === task.serving ? task : { ...task, serving: isTold }
+    })
 }

@@ -1,7 +1,7 @@
 import { appOfSlot, type NodeId, type SlotId } from '../model/ids.ts'
 import type { PlacementInput } from './input.ts'
 import { nodesOf } from './nodes-of.ts'
-import { compute } from './placer.ts'
+import { compute, type PlacerState } from './placer.ts'
 import { refusalOf } from './refusal.ts'
 import { distanceOf } from './ring.ts'
 
@@ -12,9 +12,12 @@ export interface Explanation {
   /** The node's place in the slot's order of preference, from 1, whether or not it may run it. */
   readonly rank: number
   readonly verdict: 'chosen' | 'eligible' | 'refused'
-  /** Plain words for people: `needs 4096 MB, 1200 of 8000 MB are free`. */
+  /** Plain words for people: `needs 4096 MB of memory, 1200 of 8000 are free`. */
   readonly reason: string
 }
+
+/** Explains slots of one input, which is computed once, when the first is asked for. */
+export type Explain = (slot: SlotId) => Explanation[]
 
 /**
  * Says of every node why it runs a slot or not: the chosen one first, then those
@@ -23,7 +26,16 @@ export interface Explanation {
  * @returns An empty list when the input has no such slot, or no node.
  */
 export function explain(input: PlacementInput, slotId: SlotId): Explanation[] {
-  const state = compute(input)
+  return createExplain(input)(slotId)
+}
+
+/** {@link explain} for many slots of one input. */
+export function createExplain(input: PlacementInput): Explain {
+  let state: PlacerState | undefined
+  return slot => explainSlot((state ??= compute(input)), slot)
+}
+
+function explainSlot(state: PlacerState, slotId: SlotId): Explanation[] {
   const app = state.apps.get(appOfSlot(slotId))
   const slot = app?.slots.find(({ id }) => id === slotId)
   if (app === undefined || slot === undefined) return []

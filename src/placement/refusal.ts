@@ -73,7 +73,7 @@ function capacityRefusal({ need }: AppState, { room, held }: NodeState): NodeRef
     held.reduce((sum, { slot }) => sum + slot.app.need[key], 0)
   const kinds = [
     ['cpus', 'cpus', 1000],
-    ['memMb', 'MB', 1],
+    ['memMb', 'MB of memory', 1],
     ['diskMb', 'MB of disk', 1],
     ['gpus', 'gpus', 1],
   ] as const
@@ -83,7 +83,7 @@ function capacityRefusal({ need }: AppState, { room, held }: NodeState): NodeRef
     const [wanted, left, all] = [need[key], Math.max(0, free), room[key]].map(n => n / scale)
     return {
       cause: need[key] > room[key] ? `has too few ${unit}` : `has too few ${unit} free`,
-      reason: `needs ${wanted} ${unit}, ${left} of ${all} ${unit} are free`,
+      reason: `needs ${wanted} ${unit}, ${left} of ${all} are free`,
     }
   }
   if (held.length < room.slots) return undefined

@@ -44,7 +44,7 @@ const reasons: { apps: PlacementApp[]; node: PlacementNode; reason: string }[] =
       app('/big', { mode: 'global', resources: { cpus: 0, memMb: 6800, diskMb: 0, gpus: 0 } }),
     ],
     node: node('n0', { capacity: { cpus: 4, memMb: 8000, diskMb: 0, gpus: 0 } }),
-    reason: 'needs 4096 MB, 1200 of 8000 MB are free',
+    reason: 'needs 4096 MB of memory, 1200 of 8000 are free',
   },
   {
     apps: [zoned({ constraints: [{ field: '@zone', operator: 'IS', value: 'eu-1' }] })],

@@ -126,7 +126,7 @@ export class OwnTasks {
     const failures = this.#failures.get(slot)
     if (failures === undefined) return ''
     const times = failures.count === 1 ? 'once' : `${failures.count} times in a row`
-    return `it failed here ${times} (${failures.message}); the next try comes ${failures.delayMs / 1000} s after the last`
+    return `it failed here ${times} (${failures.message}); the next try comes ${(failures.delayMs / 1000).toFixed(1)} s after the last`
   }
 
   /** Starts a new task of `slot`. */
