@@ -6,44 +6,26 @@
  */
 
 import type { Edit } from '../../model/desired.ts'
-import type { AppId, NodeId, SlotId, TaskId } from '../../model/ids.ts'
-import type {
-  Capacity,
-  NodeRecord,
-  RecordVersion,
-  Runtimes,
-  SignedRecord,
-} from '../../model/node-record.ts'
+import type { AppId, NodeId, RevisionId, SlotId, TaskId } from '../../model/ids.ts'
+import type { NodeRecord, RecordVersion, SignedRecord } from '../../model/node-record.ts'
 import type { Task, TaskPort } from '../../model/task.ts'
 import type { Verdict, VerdictKind } from '../../model/verdict.ts'
 import type { AppSpec } from '../../model/app.ts'
-import type { RevisionId } from '../../model/ids.ts'
-
-/** A task that a runtime found on this node after a start of the daemon. */
-export interface Found {
-  readonly task: TaskId
-  readonly slot: SlotId
-  readonly revision: RevisionId
-  /** A digest of what it was started with: equal ones need no restart. */
-  readonly work: string
-  readonly ports: readonly TaskPort[]
-  readonly startedAtMs: number
-  readonly running: boolean
-  readonly exitCode?: number
-}
+import type { FoundTask } from '../../runtime/runtime.ts'
 
 /** What the node says of itself that only its shell can know. */
-export interface NodeFacts {
-  readonly name: string
-  readonly address: string
-  readonly multiaddrs: readonly string[]
-  readonly probePort: number
-  readonly dnsPort: number
-  readonly labels: Readonly<Record<string, string>>
-  readonly runtimes: Runtimes
-  readonly capacity: Capacity
-  readonly version: string
-}
+export type NodeFacts = Pick<
+  NodeRecord,
+  | 'name'
+  | 'address'
+  | 'multiaddrs'
+  | 'probePort'
+  | 'dnsPort'
+  | 'labels'
+  | 'runtimes'
+  | 'capacity'
+  | 'version'
+>
 
 /** What happened. Past tense. */
 export type NodeEvent =
@@ -66,7 +48,7 @@ export type NodeEvent =
   | {
       readonly kind: 'found'
       readonly runtime: 'docker' | 'process'
-      readonly tasks: readonly Found[]
+      readonly tasks: readonly FoundTask[]
     }
   | { readonly kind: 'task-started'; readonly task: TaskId }
   | { readonly kind: 'task-progressed'; readonly task: TaskId; readonly message: string }

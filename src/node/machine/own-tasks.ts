@@ -16,7 +16,8 @@ import type { LocalTask, WantedApp } from '../../reconcile/plan.ts'
 import { backoffMs } from '../../util/backoff.ts'
 import type { Random } from '../../util/random.ts'
 import { workDigest } from '../../util/work-digest.ts'
-import type { Effect, Found } from './events.ts'
+import type { FoundTask } from '../../runtime/runtime.ts'
+import type { Effect } from './events.ts'
 import { choosePorts } from './ports.ts'
 
 /** After so many failures in a row a node refuses the slot, so that the next one tries. */
@@ -44,7 +45,7 @@ interface Own {
   task: Task
   spec: AppSpec
   /** What was found, while nobody knows its revision, and `spec` is a guess. */
-  guessedFrom?: Found
+  guessedFrom?: FoundTask
   startedAtMs: number
   servingSinceMs: number | undefined
   /** When a stop that waits for clients to go elsewhere, or that failed, is to be tried. */
@@ -320,7 +321,7 @@ export class OwnTasks {
 
   /** Takes over what a runtime found: after a start of the daemon, or after the engine was away. */
   adopt(
-    found: readonly Found[],
+    found: readonly FoundTask[],
     runtime: 'docker' | 'process',
     specOf: SpecOf,
     nowMs: number,
@@ -509,7 +510,7 @@ export class OwnTasks {
 
 /** Finds the app of a task that a runtime found: at its own revision where the history still has it. */
 export type SpecOf = (
-  found: Found,
+  found: FoundTask,
   runtime: 'docker' | 'process',
 ) => { readonly spec: AppSpec; readonly isGuess: boolean }
 
