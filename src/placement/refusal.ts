@@ -72,17 +72,17 @@ function capacityRefusal({ need }: AppState, { room, held }: NodeState): NodeRef
   const taken = (key: keyof Capacity): number =>
     held.reduce((sum, { slot }) => sum + slot.app.need[key], 0)
   const kinds = [
-    ['cpus', 'cpus', 1000],
-    ['memMb', 'MB of memory', 1],
-    ['diskMb', 'MB of disk', 1],
-    ['gpus', 'gpus', 1],
+    ['cpus', 'too few cpus', 'cpus', 1000],
+    ['memMb', 'too little memory', 'MB of memory', 1],
+    ['diskMb', 'too little disk', 'MB of disk', 1],
+    ['gpus', 'too few gpus', 'gpus', 1],
   ] as const
-  for (const [key, unit, scale] of kinds) {
+  for (const [key, lack, unit, scale] of kinds) {
     const free = room[key] - taken(key)
     if (need[key] <= free) continue
     const [wanted, left, all] = [need[key], Math.max(0, free), room[key]].map(n => n / scale)
     return {
-      cause: need[key] > room[key] ? `has too few ${unit}` : `has too few ${unit} free`,
+      cause: need[key] > room[key] ? `has ${lack}` : `has ${lack} free`,
       reason: `needs ${wanted} ${unit}, ${left} of ${all} are free`,
     }
   }

@@ -281,7 +281,7 @@ t.test('place() says why nothing is placed', async t => {
   })
   t.equal(
     unplaced.get('/a.0' as SlotId)?.summary,
-    'no node can take it: 2 × has too few MB; 1 × runs no plain processes',
+    'no node can take it: 2 × has too little memory; 1 × runs no plain processes',
   )
   t.equal(place({ apps, nodes: [] }).unplaced.get('/a.0' as SlotId)?.summary, 'there is no node')
 })
