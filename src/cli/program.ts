@@ -1,4 +1,5 @@
 import { Command, Option } from 'commander'
+import { VERSION } from '../api/version.ts'
 import { addAppCommands } from './app-commands.ts'
 import { addClusterCommands } from './cluster-commands.ts'
 import { addDaemonCommands } from './daemon-commands.ts'
@@ -18,6 +19,7 @@ SHOAL_DATA or --data names the daemon of this machine to talk to, --host one els
 /** Makes the whole command line. */
 export function createProgram(): Command {
   const program = new Command('shoal')
+    .version(VERSION)
     .description('A container orchestrator without a master: the same daemon on every machine.')
     .addOption(
       new Option('--data <dir>', 'the folder of the daemon on this machine').env('SHOAL_DATA'),
