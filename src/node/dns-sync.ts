@@ -1,6 +1,6 @@
 import type { DnsApp, DnsTask, DnsView } from '../dns/dns-view.ts'
 import { createZone, type Zone } from '../dns/zone.ts'
-import { slotSuffix, type AppId, type SlotId, type TaskId } from '../model/ids.ts'
+import { slotSuffix, type AppId, type TaskId } from '../model/ids.ts'
 import { isFinal, isServing } from '../model/task.ts'
 import type { NodeMachine } from './machine/node-machine.ts'
 
@@ -88,7 +88,7 @@ export class DnsSync {
         else list.push(entry)
       }
     }
-    for (const [app, tasks] of byApp) byApp.set(app, oneForEachSlot(tasks))
+    for (const [app, tasks] of byApp) byApp.set(app, ownersFirst(tasks))
     return byApp
   }
 }
@@ -101,22 +101,12 @@ interface OrderedTask extends DnsTask {
 }
 
 /**
- * While a slot moves two tasks of it serve, and both would be told under the slot's
- * one name, the ports of one with the address of the other. So one is told: that of
- * the node which the slot belongs to, once it serves.
+ * While a slot moves two tasks of it serve, and the zone tells the first that does:
+ * that is to be the task of the node which the slot belongs to.
  */
-function oneForEachSlot(tasks: readonly OrderedTask[]): OrderedTask[] {
-  const told = new Set<SlotId>()
-  return tasks
-    .toSorted(
-      (one, other) =>
-        Number(other.serving) - Number(one.serving) ||
-        Number(other.isOwners) - Number(one.isOwners) ||
-        (one.task < other.task ? -1 : 1),
-    )
-    .map(task => {
-      const isTold = task.serving && !told.has(task.slot)
-      if (isTold) told.add(task.slot)
-      return isTold === task.serving ? task : { ...task, serving: isTold }
-    })
+function ownersFirst(tasks: readonly OrderedTask[]): OrderedTask[] {
+  return tasks.toSorted(
+    (one, other) =>
+      Number(other.isOwners) - Number(one.isOwners) || (one.task < other.task ? -1 : 1),
+  )
 }

@@ -1,4 +1,5 @@
 import t from 'tap'
+import { LEAVE_GRACE_MS } from '../../src/node/machine/members.ts'
 import type { AppId } from '../../src/model/ids.ts'
 import { appOf } from './apps.ts'
 import {
@@ -421,3 +422,18 @@ t.test('a found task of a forgotten revision goes before anything starts beside 
     rest(t, world)
   }
 })
+
+t.test(
+  'the slots of a machine that is shut down for good start elsewhere, however late timers fire',
+  async t => {
+    for (let seed = 41; seed <= 45; seed++) {
+      const world = settled(t, { seed, nodes: 3 }, version('1'))
+      const gone = hostOfSlot(world, '/web.0')
+      gone.terminate()
+      world.run(3_000, () => gone.state !== 'up')
+      gone.powerOff(true)
+      world.run(LEAVE_GRACE_MS + 5_000, () => served(world) === 4)
+      t.equal(served(world), 4, `seed ${seed}: every slot is served by those that stay`)
+    }
+  },
+)
