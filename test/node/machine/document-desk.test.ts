@@ -13,19 +13,24 @@ const verify = createVerify()
 
 /** An update that another node made. */
 function updateOfOther(): Uint8Array {
-  const { node, sign } = other
-  const doc = createDesiredDoc({ self: node, clientId: 2, sign, verify })
+  const { node } = other
+  const doc = createDesiredDoc({
+    self: node,
+    clientId: 2,
+    sign: bytes => other.sign(bytes),
+    verify,
+  })
   const edited = doc.edit({ kind: 'admit', node, name: 'other' }, { timeMs: 0 })
   if (!edited.ok || edited.update === undefined) throw new Error('the edit was refused')
   return edited.update
 }
 
 function createDesk(): DocumentDesk {
-  const { node, sign } = self
+  const { node } = self
   return new DocumentDesk({
     self: node,
     clientId: 1,
-    sign,
+    sign: bytes => self.sign(bytes),
     verify,
     random: () => 0.5,
     updates: [],
