@@ -58,7 +58,10 @@ export async function removeNetwork({ id, hosts }: BedState): Promise<void> {
 
 /**
  * Pulls (`down`) or plugs (`up`) a host's cable: the link inside loses its carrier. Pulled, it is dead
- * at once; plugged, it is awaited, because the kernel tells a new carrier up to a second late.
+ * at once; plugged, it is awaited, because the kernel tells a new carrier up to a second late. Then the
+ * addresses that the host asked for in vain meanwhile are forgotten: the kernel repeats such a question
+ * once a second, three times, and drops what waits for the last, so that the first packets over a link
+ * that carries would come a second late, or never.
  */
 export async function setCable(id: number, host: number, state: 'up' | 'down'): Promise<void> {
   const bed = bedNames(id)
@@ -70,6 +73,7 @@ export async function setCable(id: number, host: number, state: 'up' | 'down'): 
     const inside = await ip(namespace, 'link show eth0')
     return outside.includes('bridge_slave state forwarding') && inside.includes(' state UP ')
   })
+  await ip(namespace, 'neigh flush dev eth0')
 }
 
 /** Makes the state's faults real, in one step. */
