@@ -1,11 +1,13 @@
 import type { Admission, Conflict, Desired, DesiredApp, Edit, Revision } from '../model/desired.ts'
 import type { AppId, NodeId, RevisionId } from '../model/ids.ts'
+import type { ClusterSettings, SettingName } from '../model/settings.ts'
 import type { Verify } from '../util/keys.ts'
 import { conflictsOf, inForce, lineOf, type InForce } from './app-history.ts'
+import { TOMBSTONES_MAX, type EditedRevision } from './edit-plan.ts'
 import { createEntryLog, UPDATE_BYTES_MAX, type LogChange } from './entry-log.ts'
 import { printEntry, TIME_MAX, type Entry } from './entry.ts'
 import { FactIndex } from './fact-index.ts'
-import { planEdit, TOMBSTONES_MAX, type EditedRevision } from './plan-edit.ts'
+import { planEdit } from './plan-edit.ts'
 import { parseRevision } from './revision-codec.ts'
 import { parseSaved, printSnapshot } from './snapshot.ts'
 
@@ -156,7 +158,11 @@ class YjsDesiredDoc implements DesiredDoc {
 
   read(): Desired {
     this.#settle()
-    this.#desired ??= { apps: this.#readApps(), nodes: this.#readNodes() }
+    this.#desired ??= {
+      apps: this.#readApps(),
+      nodes: this.#readNodes(),
+      settings: this.#readSettings(),
+    }
     return this.#desired
   }
 
@@ -203,7 +209,7 @@ class YjsDesiredDoc implements DesiredDoc {
     })
     if (!plan.ok) return plan
     const { facts, drops, revisions } = plan
-    if (facts.length === 0) return { ok: true, update: undefined, revisions }
+    if (facts.length + drops.length === 0) return { ok: true, update: undefined, revisions }
     // One time for the whole edit, so that its pointer and its scale win or lose together.
     const time = Math.min(this.#index.time + 1, TIME_MAX)
     const values = facts.map(fact => printEntry(fact, time))
@@ -291,9 +297,9 @@ class YjsDesiredDoc implements DesiredDoc {
       this.#refused.delete(entry)
     }
     if (change.added.length + change.removed.length > 0) this.#sizeBytes = undefined
-    const { apps, nodes } = this.#index.update(change)
+    const { apps, others } = this.#index.update(change)
     for (const app of apps) this.#dirtyApps.add(app)
-    if (nodes.size > 0) this.#desired = undefined
+    if (others) this.#desired = undefined
     return apps
   }
 
@@ -350,11 +356,25 @@ class YjsDesiredDoc implements DesiredDoc {
   #readNodes(): ReadonlyMap<NodeId, Admission> {
     const nodes = new Map<NodeId, Admission>()
     for (const node of inOrder([...this.#index.nodes.keys()])) {
-      const [winner] = this.#index.nodes.get(node) ?? []
-      if (winner === undefined || winner.value === null) continue
-      nodes.set(node, { node, ...winner.value })
+      const facts = this.#index.nodes.get(node)
+      const admission = facts?.admissions[0]?.value ?? null
+      if (facts === undefined || admission === null) continue
+      const labels = inOrder([...facts.labels.keys()]).flatMap(key => {
+        const winner = facts.labels.get(key)?.[0]
+        return winner === undefined ? [] : [[key, winner.value] as const]
+      })
+      const mode = facts.modes[0]?.value ?? 'active'
+      nodes.set(node, { node, ...admission, labels: Object.fromEntries(labels), mode })
     }
     return nodes
+  }
+
+  #readSettings(): ClusterSettings {
+    const settings: { -readonly [Name in SettingName]?: number } = {}
+    for (const [name, [winner]] of this.#index.settings) {
+      if (winner !== undefined) settings[name] = winner.value
+    }
+    return settings
   }
 }
 

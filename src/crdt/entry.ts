@@ -1,5 +1,7 @@
 import { INSTANCES_MAX } from '../model/app.ts'
 import { isAppId, type AppId, type NodeId, type RevisionId } from '../model/ids.ts'
+import { isNodeLabelKey, isNodeLabelValue, type NodeMode } from '../model/node-admin.ts'
+import { isSettingValue, settingRuleOf, type SettingName } from '../model/settings.ts'
 import type { EntryPlace, RawEntry } from './entry-log.ts'
 
 /**
@@ -50,6 +52,17 @@ export type Fact =
     }
   | { readonly kind: 'scale'; readonly app: AppId; readonly value: number }
   | { readonly kind: 'node'; readonly node: NodeId; readonly value: StoredAdmission }
+  /** Without an entry, the node does not have the label by anybody's word but its own. */
+  | {
+      readonly kind: 'label'
+      readonly node: NodeId
+      readonly key: string
+      readonly value: string
+    }
+  /** Without an entry, the node is `active`. */
+  | { readonly kind: 'mode'; readonly node: NodeId; readonly value: Exclude<NodeMode, 'active'> }
+  /** Without an entry, the setting's default holds. */
+  | { readonly kind: 'setting'; readonly name: SettingName; readonly value: number }
 
 /** A well-formed entry of a log, with its Lamport time. What it says of signatures is not believed yet. */
 export type Entry<K extends Fact['kind'] = Fact['kind']> = FactOf<K> &
@@ -96,6 +109,12 @@ export function printEntry(fact: Fact, time: number): readonly unknown[] {
       return fact.value === null
         ? [`node/${fact.node}`, time]
         : [`node/${fact.node}`, time, fact.value.by, fact.value.name, fact.value.timeMs]
+    case 'label':
+      return [`label/${fact.node}/${fact.key}`, time, fact.value]
+    case 'mode':
+      return [`mode/${fact.node}`, time, fact.value]
+    case 'setting':
+      return [`setting/${fact.name}`, time, fact.value]
   }
 }
 
@@ -146,6 +165,25 @@ function parseFact(
       }
       if (name.length > NODE_NAME_LENGTH_MAX) return undefined
       return { kind: 'node', node: rest, value: { by, name, timeMs } }
+    }
+    case 'label': {
+      const node = rest.slice(0, Math.max(0, rest.indexOf('/')))
+      const labelKey = rest.slice(node.length + 1)
+      const [value] = parts
+      if (!isNodeName(node) || !isNodeLabelKey(labelKey)) return undefined
+      if (typeof value !== 'string' || !isNodeLabelValue(value)) return undefined
+      return { kind: 'label', node, key: labelKey, value }
+    }
+    case 'mode': {
+      const [value] = parts
+      if (!isNodeName(rest) || (value !== 'cordoned' && value !== 'drained')) return undefined
+      return { kind: 'mode', node: rest, value }
+    }
+    case 'setting': {
+      const rule = settingRuleOf(rest)
+      const [value] = parts
+      if (rule === undefined || !isSettingValue(rule, value)) return undefined
+      return { kind: 'setting', name: rule.name, value }
     }
     default:
       return undefined

@@ -1,4 +1,5 @@
 import type { AppId, NodeId, RevisionId } from '../model/ids.ts'
+import type { SettingName } from '../model/settings.ts'
 import type { EntryPlace, LogChange } from './entry-log.ts'
 import { compareEntries, parseEntry, type Entry } from './entry.ts'
 
@@ -10,16 +11,30 @@ export interface AppFacts {
   readonly revisions: ReadonlyMap<RevisionId, readonly Entry<'rev'>[]>
 }
 
-/** Which keys a change of the logs was about. */
+/** The live entries about one node; each list has the winner first. */
+export interface NodeFacts {
+  readonly admissions: readonly Entry<'node'>[]
+  readonly modes: readonly Entry<'mode'>[]
+  readonly labels: ReadonlyMap<string, readonly Entry<'label'>[]>
+}
+
+/** What a change of the logs was about. */
 export interface TouchedKeys {
   readonly apps: ReadonlySet<AppId>
-  readonly nodes: ReadonlySet<NodeId>
+  /** True when it was about a node or a setting, too. */
+  readonly others: boolean
 }
 
 interface MutableAppFacts {
   readonly pointers: Entry<'app'>[]
   readonly scales: Entry<'scale'>[]
   readonly revisions: Map<RevisionId, Entry<'rev'>[]>
+}
+
+interface MutableNodeFacts {
+  readonly admissions: Entry<'node'>[]
+  readonly modes: Entry<'mode'>[]
+  readonly labels: Map<string, Entry<'label'>[]>
 }
 
 /**
@@ -29,7 +44,8 @@ interface MutableAppFacts {
 export class FactIndex {
   readonly #places = new Map<number, Map<number, Entry | undefined>>()
   readonly #apps = new Map<AppId, MutableAppFacts>()
-  readonly #nodes = new Map<NodeId, Entry<'node'>[]>()
+  readonly #nodes = new Map<NodeId, MutableNodeFacts>()
+  readonly #settings = new Map<SettingName, Entry<'setting'>[]>()
   #time = 0
   #entries = 0
   #ignored = 0
@@ -39,9 +55,14 @@ export class FactIndex {
     return this.#apps
   }
 
-  /** Every node that any entry is about, with its admissions, the winner first. */
-  get nodes(): ReadonlyMap<NodeId, readonly Entry<'node'>[]> {
+  /** Every node that any entry is about, the expelled ones too. */
+  get nodes(): ReadonlyMap<NodeId, NodeFacts> {
     return this.#nodes
+  }
+
+  /** Every setting that somebody set, the winner first. */
+  get settings(): ReadonlyMap<SettingName, readonly Entry<'setting'>[]> {
+    return this.#settings
   }
 
   /** The highest Lamport time seen. */
@@ -66,7 +87,7 @@ export class FactIndex {
 
   /** Takes in what a transaction did. */
   update({ added, removed }: LogChange): TouchedKeys {
-    const touched = { apps: new Set<AppId>(), nodes: new Set<NodeId>() }
+    const touched = { apps: new Set<AppId>(), others: false }
     const isKnown = (app: string): app is AppId => {
       // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- asks whether it is one
       return this.#apps.has(app as AppId)
@@ -107,21 +128,48 @@ export class FactIndex {
       case 'rev':
         return insertInOrder(listAt(this.#app(entry.app).revisions, entry.id), entry)
       case 'node':
-        return insertInOrder(listAt(this.#nodes, entry.node), entry)
+        return insertInOrder(this.#node(entry.node).admissions, entry)
+      case 'mode':
+        return insertInOrder(this.#node(entry.node).modes, entry)
+      case 'label':
+        return insertInOrder(listAt(this.#node(entry.node).labels, entry.key), entry)
+      case 'setting':
+        return insertInOrder(listAt(this.#settings, entry.name), entry)
     }
   }
 
   #remove(entry: Entry): void {
-    if (entry.kind === 'node') {
-      if (takeOut(this.#nodes.get(entry.node), entry) === 0) this.#nodes.delete(entry.node)
-      return
+    switch (entry.kind) {
+      case 'app':
+      case 'scale':
+      case 'rev':
+        return this.#removeOfApp(entry)
+      case 'node':
+      case 'mode':
+      case 'label':
+        return this.#removeOfNode(entry)
+      case 'setting':
+        if (takeOut(this.#settings.get(entry.name), entry) === 0) this.#settings.delete(entry.name)
     }
+  }
+
+  #removeOfApp(entry: Entry<'app' | 'scale' | 'rev'>): void {
     const app = this.#app(entry.app)
     if (entry.kind === 'app') takeOut(app.pointers, entry)
     else if (entry.kind === 'scale') takeOut(app.scales, entry)
     else if (takeOut(app.revisions.get(entry.id), entry) === 0) app.revisions.delete(entry.id)
     if (app.pointers.length + app.scales.length + app.revisions.size === 0) {
       this.#apps.delete(entry.app)
+    }
+  }
+
+  #removeOfNode(entry: Entry<'node' | 'mode' | 'label'>): void {
+    const node = this.#node(entry.node)
+    if (entry.kind === 'node') takeOut(node.admissions, entry)
+    else if (entry.kind === 'mode') takeOut(node.modes, entry)
+    else if (takeOut(node.labels.get(entry.key), entry) === 0) node.labels.delete(entry.key)
+    if (node.admissions.length + node.modes.length + node.labels.size === 0) {
+      this.#nodes.delete(entry.node)
     }
   }
 
@@ -133,11 +181,20 @@ export class FactIndex {
     }
     return app
   }
+
+  #node(id: NodeId): MutableNodeFacts {
+    let node = this.#nodes.get(id)
+    if (node === undefined) {
+      node = { admissions: [], modes: [], labels: new Map() }
+      this.#nodes.set(id, node)
+    }
+    return node
+  }
 }
 
-function touch(touched: { apps: Set<AppId>; nodes: Set<NodeId> }, entry: Entry): void {
-  if (entry.kind === 'node') touched.nodes.add(entry.node)
-  else touched.apps.add(entry.app)
+function touch(touched: { readonly apps: Set<AppId>; others: boolean }, entry: Entry): void {
+  if ('app' in entry) touched.apps.add(entry.app)
+  else touched.others = true
 }
 
 function listAt<K, E>(lists: Map<K, E[]>, key: K): E[] {

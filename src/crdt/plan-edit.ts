@@ -1,44 +1,17 @@
 import { APP_SIZE_BYTES_MAX, INSTANCES_MAX, type AppSpec } from '../model/app.ts'
 import type { Edit } from '../model/desired.ts'
-import type { AppId, NodeId, RevisionId } from '../model/ids.ts'
+import type { AppId, RevisionId } from '../model/ids.ts'
 import type { InForce } from './app-history.ts'
 import type { EntryPlace } from './entry-log.ts'
-import { compareEntries, NODE_NAME_LENGTH_MAX, type Entry, type Fact } from './entry.ts'
-import type { AppFacts, FactIndex } from './fact-index.ts'
+import { refuse, type EditedRevision, type EditPlan, type EditScene } from './edit-plan.ts'
+import { compareEntries, type Entry, type Fact } from './entry.ts'
+import type { AppFacts } from './fact-index.ts'
+import { planAdmit, planExpel, planLabel, planMode } from './plan-node-edit.ts'
+import { planSettings } from './plan-settings.ts'
 import { isSameSpec, MESSAGE_LENGTH_MAX, signRevision } from './revision-codec.ts'
 
 /** Most revisions of an app that are kept, the one in force included. */
 export const HISTORY_MAX = 10
-
-/** Most removed apps, and most expelled nodes, that are remembered; the oldest are forgotten first. */
-export const TOMBSTONES_MAX = 10_000
-
-/** Which revision an app has after an edit. */
-export interface EditedRevision {
-  readonly app: AppId
-  readonly revision: RevisionId
-}
-
-/** What an edit comes to: facts to write, and the entries that they supersede. */
-export type EditPlan =
-  | {
-      readonly ok: true
-      readonly facts: readonly Fact[]
-      readonly drops: readonly EntryPlace[]
-      readonly revisions: readonly EditedRevision[]
-    }
-  | { readonly ok: false; readonly reason: string }
-
-/** What a plan is made from. */
-export interface EditScene {
-  readonly index: FactIndex
-  readonly inForce: (app: AppId) => InForce | undefined
-  readonly self: NodeId
-  readonly sign: (bytes: Uint8Array) => Uint8Array
-  readonly timeMs: number
-  /** The bound of {@link TOMBSTONES_MAX}; lower in tests. */
-  readonly tombstonesMax: number
-}
 
 /** Works out an edit against what this node knows now. Changes nothing. */
 export function planEdit(edit: Edit, scene: EditScene): EditPlan {
@@ -53,6 +26,12 @@ export function planEdit(edit: Edit, scene: EditScene): EditPlan {
       return planAdmit(edit.node, edit.name, scene)
     case 'expel':
       return planExpel(edit.node, scene)
+    case 'label':
+      return planLabel(edit, scene)
+    case 'mode':
+      return planMode(edit.node, edit.mode, scene)
+    case 'settings':
+      return planSettings(edit.set, scene)
   }
 }
 
@@ -166,35 +145,6 @@ function planRemove(app: AppId, scene: EditScene): EditPlan {
   }
 }
 
-function planAdmit(node: NodeId, name: string, { index, self, timeMs }: EditScene): EditPlan {
-  if (name.length > NODE_NAME_LENGTH_MAX) {
-    return refuse(
-      `Cannot admit node ${node}: its name must have at most ${NODE_NAME_LENGTH_MAX} characters, got ${name.length}`,
-    )
-  }
-  const drops = index.nodes.get(node) ?? []
-  if (drops[0]?.value?.name === name) return { ok: true, facts: [], drops: [], revisions: [] }
-  return {
-    ok: true,
-    facts: [{ kind: 'node', node, value: { by: self, name, timeMs } }],
-    drops,
-    revisions: [],
-  }
-}
-
-function planExpel(node: NodeId, scene: EditScene): EditPlan {
-  const drops = scene.index.nodes.get(node) ?? []
-  if (drops[0] === undefined || drops[0].value === null) {
-    return refuse(`Cannot expel node ${node}: it is not admitted`)
-  }
-  return {
-    ok: true,
-    facts: [{ kind: 'node', node, value: null }],
-    drops: [...drops, ...forgottenNodes(scene)],
-    revisions: [],
-  }
-}
-
 /** All revisions of an app that are kept, the newest by Lamport time first. */
 function revisionsOf(facts: AppFacts | undefined): Entry<'rev'>[] {
   return [...(facts?.revisions.values() ?? [])].flat().toSorted(compareEntries)
@@ -209,18 +159,4 @@ function forgottenApps({ index, tombstonesMax }: EditScene): EntryPlace[] {
     .toSorted((one, other) => compareEntries(one.pointer!, other.pointer!))
     .slice(tombstonesMax - 1)
     .flatMap(({ facts }) => [...facts.pointers, ...facts.scales, ...revisionsOf(facts)])
-}
-
-/** Entries of the nodes that were expelled longest ago, to make room for one more. */
-function forgottenNodes({ index, tombstonesMax }: EditScene): EntryPlace[] {
-  if (index.nodes.size < tombstonesMax) return []
-  return [...index.nodes.values()]
-    .filter(([winner]) => winner !== undefined && winner.value === null)
-    .toSorted(([one], [other]) => compareEntries(one!, other!))
-    .slice(tombstonesMax - 1)
-    .flat()
-}
-
-function refuse(reason: string): EditPlan {
-  return { ok: false, reason }
 }

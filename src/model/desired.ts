@@ -1,5 +1,7 @@
 import type { AppSpec } from './app.ts'
 import type { AppId, NodeId, RevisionId } from './ids.ts'
+import type { NodeMode } from './node-admin.ts'
+import type { ClusterSettings, SettingName } from './settings.ts'
 
 /** One immutable, whole version of an app, signed by the node it was made on. */
 export interface Revision {
@@ -29,7 +31,7 @@ export interface DesiredApp {
   readonly generation: number
 }
 
-/** A node that may take part in the cluster. */
+/** A node that may take part in the cluster, and what people say of it. */
 export interface Admission {
   readonly node: NodeId
   readonly name: string
@@ -37,6 +39,9 @@ export interface Admission {
   readonly by: NodeId
   /** Milliseconds since 1970 by the inviter's clock, for people. */
   readonly timeMs: number
+  /** What people labelled it. To placement, each counts before a label of the same key in the node's own record. */
+  readonly labels: Readonly<Record<string, string>>
+  readonly mode: NodeMode
 }
 
 /** A revision that lost against another made at the same time. Kept in the history, and reported. */
@@ -51,6 +56,7 @@ export interface Conflict {
 export interface Desired {
   readonly apps: ReadonlyMap<AppId, DesiredApp>
   readonly nodes: ReadonlyMap<NodeId, Admission>
+  readonly settings: ClusterSettings
 }
 
 /** What an author asks for. Applied whole or not at all. */
@@ -60,3 +66,16 @@ export type Edit =
   | { readonly kind: 'remove'; readonly app: AppId }
   | { readonly kind: 'admit'; readonly node: NodeId; readonly name: string }
   | { readonly kind: 'expel'; readonly node: NodeId }
+  /** Each key is set or unset on its own. Unset, a label that the node itself declares shows again. */
+  | {
+      readonly kind: 'label'
+      readonly node: NodeId
+      readonly set: Readonly<Record<string, string>>
+      readonly unset: readonly string[]
+    }
+  | { readonly kind: 'mode'; readonly node: NodeId; readonly mode: NodeMode }
+  /** Settings that are not named stay as they are. */
+  | {
+      readonly kind: 'settings'
+      readonly set: Readonly<Partial<Record<SettingName, number | 'default'>>>
+    }

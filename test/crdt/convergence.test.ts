@@ -8,6 +8,7 @@ import fc from 'fast-check'
 import t from 'tap'
 import type { Edit, Revision } from '../../src/model/desired.ts'
 import type { AppId } from '../../src/model/ids.ts'
+import { NODE_MODES } from '../../src/model/node-admin.ts'
 import type { DesiredDoc } from '../../src/crdt/desired-doc.ts'
 import { appOf, docOf, edit, exchange, keyOf, show } from './docs.ts'
 
@@ -49,6 +50,32 @@ const anEdit: fc.Arbitrary<Edit> = fc.oneof(
     arbitrary: fc.record({
       kind: fc.constant('expel' as const),
       node: fc.constantFrom(keyOf(50).node, keyOf(51).node),
+    }),
+  },
+  {
+    weight: 1,
+    arbitrary: fc.record({
+      kind: fc.constant('label' as const),
+      node: fc.constantFrom(keyOf(50).node, keyOf(51).node),
+      set: fc.dictionary(fc.constantFrom('zone', 'disk', 'rack'), fc.constantFrom('a', 'b')),
+      unset: fc.constantFrom([], [], ['rack'], ['zone', 'disk']),
+    }),
+  },
+  {
+    weight: 1,
+    arbitrary: fc.record({
+      kind: fc.constant('mode' as const),
+      node: fc.constantFrom(keyOf(50).node, keyOf(51).node),
+      mode: fc.constantFrom(...NODE_MODES),
+    }),
+  },
+  {
+    weight: 1,
+    arbitrary: fc.record({
+      kind: fc.constant('settings' as const),
+      set: fc.record({
+        moveBudgetPerMinute: fc.constantFrom(4, 9, 'default' as const),
+      }),
     }),
   },
 )

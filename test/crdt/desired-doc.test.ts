@@ -1,5 +1,6 @@
 import t from 'tap'
 import { APP_SIZE_BYTES_MAX } from '../../src/model/app.ts'
+import type { Admission, Edit } from '../../src/model/desired.ts'
 import type { AppId, NodeId } from '../../src/model/ids.ts'
 import { createVerify } from '../../src/util/keys.ts'
 import type { DesiredDoc, EditResult } from '../../src/crdt/desired-doc.ts'
@@ -315,6 +316,138 @@ t.test('nodes', async t => {
   })
 })
 
+t.test('what people say of a node', async t => {
+  const { node } = keyOf(9)
+  const label = (
+    doc: DesiredDoc,
+    set: Record<string, string>,
+    unset: readonly string[] = [],
+  ): EditResult => edit(doc, { kind: 'label', node, set, unset })
+  const nodeIn = (doc: DesiredDoc): Admission | undefined => doc.read().nodes.get(node)
+  const admitted = (number: number): DesiredDoc => {
+    const doc = docOf(number)
+    edit(doc, { kind: 'admit', node, name: 'pi' })
+    return doc
+  }
+
+  await t.test('is labels, key by key', async t => {
+    const doc = admitted(1)
+    t.strictSame(nodeIn(doc)?.labels, {})
+    label(doc, { zone: 'a', disk: 'ssd' })
+    t.match(label(doc, { zone: 'a' }), { update: undefined })
+    label(doc, { zone: 'b', rack: '7' }, ['disk'])
+    t.strictSame(nodeIn(doc)?.labels, { rack: '7', zone: 'b' })
+    t.match(label(doc, {}, ['disk']), { update: undefined }, 'gone already')
+    t.equal(doc.stats().entries, 3, 'the admission and a label each: nothing remembers the rest')
+  })
+
+  await t.test('is a mode, active by default', async t => {
+    const doc = admitted(1)
+    t.equal(nodeIn(doc)?.mode, 'active')
+    for (const mode of ['cordoned', 'drained'] as const) {
+      edit(doc, { kind: 'mode', node, mode })
+      t.equal(nodeIn(doc)?.mode, mode)
+      t.match(edit(doc, { kind: 'mode', node, mode }), { update: undefined })
+    }
+    t.not(edit(doc, { kind: 'mode', node, mode: 'active' }), undefined)
+    t.equal(nodeIn(doc)?.mode, 'active')
+    t.equal(doc.stats().entries, 1)
+  })
+
+  await t.test('by two at once, is what both say of different keys', async t => {
+    const one = admitted(1)
+    const other = docOf(2)
+    exchange(one, other)
+    label(one, { zone: 'a', row: '1' })
+    label(other, { disk: 'ssd', row: '2' })
+    edit(other, { kind: 'mode', node, mode: 'cordoned' })
+    exchange(one, other)
+    t.same(show(one), show(other))
+    t.match(nodeIn(one), { labels: { zone: 'a', disk: 'ssd' }, mode: 'cordoned' })
+    t.match(nodeIn(one)?.labels['row'], /^[12]$/)
+  })
+
+  await t.test('stays where one sets it while another unsets it', async t => {
+    const one = admitted(1)
+    const other = docOf(2)
+    label(one, { zone: 'a' })
+    edit(one, { kind: 'mode', node, mode: 'cordoned' })
+    exchange(one, other)
+    label(one, { zone: 'b' })
+    edit(one, { kind: 'mode', node, mode: 'drained' })
+    label(other, {}, ['zone'])
+    edit(other, { kind: 'mode', node, mode: 'active' })
+    t.match(nodeIn(other), { labels: {}, mode: 'active' })
+    exchange(one, other)
+    t.same(show(one), show(other))
+    t.match(nodeIn(one), { labels: { zone: 'b' }, mode: 'drained' })
+  })
+
+  await t.test('is forgotten with the node, also what came at the same time', async t => {
+    const one = admitted(1)
+    const other = docOf(2)
+    label(one, { zone: 'a' })
+    exchange(one, other)
+    edit(one, { kind: 'expel', node })
+    t.equal(one.stats().entries, 1, 'the tombstone')
+    label(other, { disk: 'ssd' })
+    exchange(one, other)
+    t.equal(nodeIn(one), undefined)
+    edit(one, { kind: 'admit', node, name: 'back' })
+    t.strictSame(nodeIn(one)?.labels, {})
+    t.equal(one.stats().entries, 1)
+  })
+
+  await t.test('has bounds', async t => {
+    const doc = admitted(1)
+    const many = Object.fromEntries(Array.from({ length: 64 }, (_, at) => [`l${at}`, '']))
+    t.match(label(doc, many), { ok: true })
+    for (const [set, unset, reason] of [
+      [{ more: '' }, [], /65 labels, more than 64/],
+      [{ '@zone': 'a' }, [], /a key must be .* got @zone/],
+      [{ ['__proto__']: 'a' }, [], /a key must be/],
+      [{ 'a-': 'a' }, [], /a key must be/],
+      [{ l1: 'x'.repeat(1025) }, [], /the value of l1 must be one line of at most 1024/],
+      [{ l1: 'a\nb' }, [], /the value of l1 must be one line/],
+      [{ l1: 'a' }, ['l1'], /set and unset at once/],
+    ] as const) {
+      t.match(label(doc, set, unset), { ok: false, reason })
+    }
+    t.match(label(doc, { more: '' }, ['l1']), { ok: true }, 'one for another')
+  })
+})
+
+function set(doc: DesiredDoc, value: number | 'default'): EditResult {
+  return edit(doc, { kind: 'settings', set: { moveBudgetPerMinute: value } })
+}
+
+t.test('settings', async t => {
+  await t.test('are set, and follow their default again', async t => {
+    const doc = docOf(1)
+    t.strictSame(doc.read().settings, {})
+    set(doc, 30)
+    t.strictSame(doc.read().settings, { moveBudgetPerMinute: 30 })
+    t.match(set(doc, 30), { update: undefined })
+    const other = docOf(2)
+    exchange(doc, other)
+    updateOf(set(other, 'default'))
+    exchange(doc, other)
+    t.strictSame(doc.read().settings, {})
+    t.match(set(doc, 'default'), { update: undefined })
+    t.equal(doc.stats().entries, 0)
+  })
+
+  await t.test('have bounds', async t => {
+    const doc = docOf(1)
+    for (const value of [0, -1, 1.5, 10_001, NaN]) {
+      t.match(set(doc, value), { ok: false, reason: /whole number from 1 to 10000, or default/ })
+    }
+    const unknown = { kind: 'settings', set: { speed: 3 } } as unknown as Edit
+    t.match(edit(doc, unknown), { ok: false, reason: /Cannot set speed: there is no such setting/ })
+    t.equal(doc.stats().entries, 0)
+  })
+})
+
 t.test('an edit that cannot be made says why, and changes nothing', async t => {
   const doc = docOf(1)
   apply(doc, '/global', { mode: 'global' })
@@ -338,6 +471,8 @@ t.test('an edit that cannot be made says why, and changes nothing', async t => {
     { what: { kind: 'remove', app: '/nope' as AppId }, reason: /no such app/ },
     { what: { kind: 'expel', node }, reason: /not admitted/ },
     { what: { kind: 'admit', node, name: 'x'.repeat(256) }, reason: /at most 255/ },
+    { what: { kind: 'label', node, set: { a: 'b' }, unset: [] }, reason: /not admitted/ },
+    { what: { kind: 'mode', node, mode: 'drained' }, reason: /not admitted/ },
     {
       what: { kind: 'apply', specs: [appOf('/a'), appOf('/a')], message: '' },
       reason: /given twice/,

@@ -70,10 +70,11 @@ export function exchange(...docs: readonly DesiredDoc[]): void {
 
 /** All that a document says, in a form that can be compared. */
 export function show(doc: DesiredDoc): unknown {
-  const { apps, nodes } = doc.read()
+  const { apps, nodes, settings } = doc.read()
   return {
     apps: [...apps],
     nodes: [...nodes],
+    settings,
     conflicts: doc.conflicts(),
     histories: [...apps.keys()].map(app => doc.history(app)),
   }

@@ -143,6 +143,12 @@ t.test('entries of any other shape are ignored and counted', async t => {
     ['scale//web', 1, -1], ['scale//web', 1, 1e9], ['scale//web', 1, 1.5], ['scale//web', 0, 1],
     ['scale//web', TIME_MAX + 1, 1], ['node/', 1, 'a', 'b', 1], ['node/x', 1, 'a'],
     ['rev//web/0123456789abcdef', 1, null, 1, 'no bytes', 'none'],
+    ['label/x/zone', 1], ['label/x/zone', 1, 5], ['label/x/zone', 1, 'x'.repeat(1025)],
+    ['label/x/zone', 1, 'a\nb'], ['label/x/@zone', 1, 'a'], ['label/x/', 1, 'a'],
+    ['label/x', 1, 'a'], ['label//zone', 1, 'a'], [`label/${'x'.repeat(65)}/zone`, 1, 'a'],
+    ['label/x/__proto__', 1, 'a'], ['mode/x', 1], ['mode/x', 1, 'active'], ['mode/', 1, 'drained'],
+    ['setting/moveBudgetPerMinute', 1, 0], ['setting/moveBudgetPerMinute', 1, '9'],
+    ['setting/moveBudgetPerMinute', 1, 10_001], ['setting/speed', 1, 9],
     ['later-version//web', 1, { anything: true }], ['__proto__', 1, null], ['k'.repeat(2000), 1],
   ] // prettier-ignore
   const doc = docOf(1)
@@ -219,6 +225,9 @@ t.test('forged entries end the same everywhere, in whatever order they come', as
     fc.constant(pointerTo(evil)),
     fc.constant<Fact>({ kind: 'app', app: web, value: { revision: null, parent: evil.id } }),
     fc.nat(9).map<Fact>(value => ({ kind: 'scale', app: web, value })),
+    fc.constant<Fact>({ kind: 'label', node: keyOf(1).node, key: 'zone', value: 'evil' }),
+    fc.constant<Fact>({ kind: 'mode', node: keyOf(1).node, value: 'drained' }),
+    fc.constant<Fact>({ kind: 'setting', name: 'moveBudgetPerMinute', value: 10_000 }),
   )
   const anEntry = fc
     .tuple(aFact, fc.constantFrom(1, 2, 1000, TIME_MAX))
@@ -229,9 +238,11 @@ t.test('forged entries end the same everywhere, in whatever order they come', as
       const one = docOf(1)
       const other = docOf(2)
       apply(one, web)
+      edit(one, { kind: 'admit', node: keyOf(1).node, name: 'pi' })
       exchange(one, other)
       one.apply(forge(...values))
       if (edits) apply(other, web, { image: 'web:2' })
+      if (edits) edit(other, { kind: 'mode', node: keyOf(1).node, mode: 'cordoned' })
       exchange(one, other)
       apply(one, '/other')
       exchange(one, other)

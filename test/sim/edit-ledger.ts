@@ -163,6 +163,9 @@ function appsOf(edit: Edit): AppId[] {
       return [edit.app]
     case 'admit':
     case 'expel':
+    case 'label':
+    case 'mode':
+    case 'settings':
       return []
   }
 }

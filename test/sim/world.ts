@@ -240,5 +240,11 @@ function describeEdit(edit: Edit): string {
       return `admit ${edit.name}`
     case 'expel':
       return `expel ${edit.node.slice(-4)}`
+    case 'label':
+      return `label ${edit.node.slice(-4)} ${JSON.stringify(edit.set)} -${edit.unset.join()}`
+    case 'mode':
+      return `make ${edit.node.slice(-4)} ${edit.mode}`
+    case 'settings':
+      return `set ${JSON.stringify(edit.set)}`
   }
 }

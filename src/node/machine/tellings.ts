@@ -1,5 +1,7 @@
-import type { Desired } from '../../model/desired.ts'
+import type { Admission, Desired } from '../../model/desired.ts'
 import type { NodeRecord } from '../../model/node-record.ts'
+import type { NodeMode } from '../../model/node-admin.ts'
+import { SETTING_RULES } from '../../model/settings.ts'
 import type { Task } from '../../model/task.ts'
 import type { ClusterEvent } from './events.ts'
 
@@ -34,10 +36,13 @@ export function tellingsOf(
   return events
 }
 
-/** What is worth telling of a change of the desired state: apps that came, changed and went, and nodes that were let in or out. */
+/**
+ * What is worth telling of a change of the desired state: apps that came, changed and went, nodes
+ * that were let in or out, what people say of a node, and settings.
+ */
 export function tellingsOfDesired(before: Desired, after: Desired, timeMs: number): ClusterEvent[] {
   const events: ClusterEvent[] = []
-  const tell = (kind: 'app' | 'node', subject: string, text: string): void => {
+  const tell = (kind: 'app' | 'node' | 'document', subject: string, text: string): void => {
     events.push({ timeMs, kind, subject, text })
   }
   for (const [id, app] of after.apps) {
@@ -49,13 +54,37 @@ export function tellingsOfDesired(before: Desired, after: Desired, timeMs: numbe
     }
   }
   for (const id of before.apps.keys()) if (!after.apps.has(id)) tell('app', id, 'was removed')
-  for (const [id, { name }] of after.nodes) {
-    if (!before.nodes.has(id)) tell('node', name, 'was admitted')
+  for (const [id, node] of after.nodes) {
+    const old = before.nodes.get(id)
+    if (old === undefined) tell('node', node.name, 'was admitted')
+    else for (const text of changesOf(old, node)) tell('node', node.name, text)
   }
   for (const [id, { name }] of before.nodes) {
     if (!after.nodes.has(id)) tell('node', name, 'is admitted no more')
   }
+  for (const { name } of SETTING_RULES) {
+    const value = after.settings[name]
+    if (before.settings[name] === value) continue
+    tell('document', 'settings', value === undefined ? `${name} is unset` : `${name} is ${value}`)
+  }
   return events
+}
+
+const MODE_TELLINGS: Readonly<Record<NodeMode, string>> = {
+  active: 'takes work again',
+  cordoned: 'is cordoned: it keeps what it runs, and takes nothing new',
+  drained: 'is drained: its tasks are handed over',
+}
+
+function changesOf(before: Admission, after: Admission): string[] {
+  const texts = before.mode === after.mode ? [] : [MODE_TELLINGS[after.mode]]
+  for (const [key, value] of Object.entries(after.labels)) {
+    if (before.labels[key] !== value) texts.push(`is labelled ${key}=${value}`)
+  }
+  for (const key of Object.keys(before.labels)) {
+    if (!Object.hasOwn(after.labels, key)) texts.push(`is labelled ${key} no more`)
+  }
+  return texts
 }
 
 function describe({ state, message }: Task): string {
