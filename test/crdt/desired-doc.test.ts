@@ -417,7 +417,7 @@ t.test('what people say of a node', async t => {
   })
 })
 
-function set(doc: DesiredDoc, value: number | 'default'): EditResult {
+function setBudget(doc: DesiredDoc, value: number | 'default'): EditResult {
   return edit(doc, { kind: 'settings', set: { moveBudgetPerMinute: value } })
 }
 
@@ -425,22 +425,25 @@ t.test('settings', async t => {
   await t.test('are set, and follow their default again', async t => {
     const doc = docOf(1)
     t.strictSame(doc.read().settings, {})
-    set(doc, 30)
+    setBudget(doc, 30)
     t.strictSame(doc.read().settings, { moveBudgetPerMinute: 30 })
-    t.match(set(doc, 30), { update: undefined })
+    t.match(setBudget(doc, 30), { update: undefined })
     const other = docOf(2)
     exchange(doc, other)
-    updateOf(set(other, 'default'))
+    updateOf(setBudget(other, 'default'))
     exchange(doc, other)
     t.strictSame(doc.read().settings, {})
-    t.match(set(doc, 'default'), { update: undefined })
+    t.match(setBudget(doc, 'default'), { update: undefined })
     t.equal(doc.stats().entries, 0)
   })
 
   await t.test('have bounds', async t => {
     const doc = docOf(1)
     for (const value of [0, -1, 1.5, 10_001, NaN]) {
-      t.match(set(doc, value), { ok: false, reason: /whole number from 1 to 10000, or default/ })
+      t.match(setBudget(doc, value), {
+        ok: false,
+        reason: /whole number from 1 to 10000, or default/,
+      })
     }
     const unknown = { kind: 'settings', set: { speed: 3 } } as unknown as Edit
     t.match(edit(doc, unknown), { ok: false, reason: /Cannot set speed: there is no such setting/ })
