@@ -177,6 +177,18 @@ export const appSchema = z
         max: duration.default(inMs('300s')),
       })
       .prefault({}),
+    /** What becomes of the slots of a node that is lost, and of the tasks of a node that is cut off. */
+    onPartition: z
+      .strictObject({
+        /** How long a dead node's slots wait before others start them; with `stop`, also how long a cut-off node goes on. */
+        lostAfter: duration.default(inMs('0s')),
+        /**
+         * `keep`: a node that sees no majority of the admitted nodes runs its tasks on. `stop`: it
+         * ends them, and elsewhere none starts before that is sure: never two tasks of one slot.
+         */
+        isolated: z.enum(['keep', 'stop']).default('keep'),
+      })
+      .prefault({}),
     /** Between the stop signal and the kill. */
     stopGrace: duration.default(inMs('10s')),
     user: text.min(1).optional(),
@@ -239,6 +251,16 @@ export type Constraint = AppSpec['constraints'][number]
 /** The runtime that an app needs. */
 export function runtimeOf(app: Pick<AppSpec, 'image'>): 'docker' | 'process' {
   return app.image === undefined ? 'process' : 'docker'
+}
+
+/** True for an app of which no slot may ever have two tasks: it breaks before it makes. */
+export function isNeverTwice(app: Pick<AppSpec, 'update' | 'onPartition'>): boolean {
+  return app.update.order === 'stop-first' || needsClaim(app)
+}
+
+/** True for an app whose slots run only where a majority of the nodes granted that. */
+export function needsClaim(app: Pick<AppSpec, 'onPartition'>): boolean {
+  return app.onPartition.isolated === 'stop'
 }
 
 /** The ports that each task takes of its node itself, so that two tasks with one in common never share a node: `tcp 80`. */

@@ -58,6 +58,10 @@ export interface NodeRecord {
   readonly placementHash: string
   /** True when the node is about to leave: it keeps its tasks until others run them, and takes no new ones. */
   readonly leaving: boolean
+  /** False while the node has not been there for long enough to take slots over from others that serve them. */
+  readonly steady: boolean
+  /** True when the node came and went too often lately: slots go elsewhere until it has been there for a while. */
+  readonly flapping: boolean
 }
 
 /** A record with its owner's Ed25519 signature over the record's canonical bytes, because others relay it. */

@@ -45,6 +45,8 @@ export interface Task {
   /** Why it is where it is, for people: an exit, a pull's progress. Empty when there is nothing to say. */
   readonly message: string
   readonly exitCode?: number
+  /** Its fencing token: higher than that of every earlier task of the slot. Nothing for a task that an earlier daemon started. */
+  readonly fence?: number
 }
 
 /** True for a state that a task can never leave. */

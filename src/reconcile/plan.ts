@@ -3,6 +3,7 @@
  *
  * The rules, in the order in which they matter:
  *
+ * 0. A task whose claim has run out is stopped, and nothing starts without one, where the app asks for claims.
  * 1. A slot that exists no more, or that no node may run, is stopped.
  * 2. A slot that belongs to another node is kept until that node serves it (make
  *    before break), unless the app says it must never run twice.
@@ -17,7 +18,7 @@
  * @module
  */
 
-import type { AppSpec } from '../model/app.ts'
+import { isNeverTwice, needsClaim, type AppSpec } from '../model/app.ts'
 import { toMs } from '../model/duration.ts'
 import {
   appOfSlot,
@@ -60,6 +61,25 @@ export interface WantedApp {
   readonly spec: AppSpec
 }
 
+/** Why something must wait. */
+export interface Hold {
+  readonly reason: string
+  /** When to look again even if nothing happens. */
+  readonly untilMs?: number
+}
+
+/** What the rest of the cluster allows just now. */
+export interface Gate {
+  /** Why a slot that belongs here must not start yet: moves come one by one, lost nodes may come back. */
+  start(slot: SlotId, app: WantedApp): Hold | undefined
+  /** Why a task whose slot belongs to another node must not make way for it yet. Asked only where one ends before the next begins. */
+  makeWay(slot: SlotId): Hold | undefined
+  /** The last word before a start that nothing else holds back: its claim, and the brake. What it lets pass is started. */
+  go(slot: SlotId, app: WantedApp): (Hold & { readonly forClaim: boolean }) | undefined
+  /** When a task that runs by a claim must end; Infinity without one. */
+  claimEndMs(slot: SlotId): number
+}
+
 /** All that a plan is made of. */
 export interface PlanInput {
   readonly self: NodeId
@@ -73,6 +93,7 @@ export interface PlanInput {
   readonly local: readonly LocalTask[]
   readonly remote: (slot: SlotId) => readonly RemoteTask[]
   readonly room: Room
+  readonly gate: Gate
   /** When a slot that failed here may be tried again; nothing when it may at once. */
   readonly retryAtMs: (slot: SlotId, revision: RevisionId) => number | undefined
   /** Since when a slot has waited for room. */
@@ -92,6 +113,8 @@ export interface Wait {
   readonly reason: string
   /** True when it waits for room on this node. */
   readonly forRoom: boolean
+  /** True when it waits for a claim: somebody has to ask for it. */
+  readonly forClaim?: boolean
   /** When to plan again even if nothing happens. */
   readonly untilMs?: number
 }
@@ -109,14 +132,22 @@ export function plan(input: PlanInput): Plan {
   const actions: Action[] = []
   const waits: Wait[] = []
   const bySlot = groupLive(input.local)
+  let againAtMs = Infinity
+
+  for (const [slot, tasks] of bySlot) {
+    for (const local of tasks) {
+      if (!needsClaim(local.spec)) continue
+      const atMs = input.gate.claimEndMs(slot)
+      if (atMs <= input.nowMs) stop(actions, local, 'no majority of the nodes grants it any more')
+      else againAtMs = Math.min(againAtMs, atMs)
+    }
+  }
   if (!input.isSettled) {
     const reason = 'the node is still looking for the others'
     const held = input.own.map(slot => ({ slot, reason, forRoom: false }))
-    return { actions: [], waits: held, againAtMs: Infinity }
+    return { actions, waits: held, againAtMs }
   }
   const room = input.room.copy()
-  let againAtMs = Infinity
-
   for (const [slot, tasks] of bySlot) {
     if (input.placed.get(slot) === input.self) continue
     for (const local of tasks) {
@@ -160,8 +191,10 @@ function stopForeignAt(
     const reason = isUnplaced ? 'no node may run it now' : 'the app was scaled down'
     return { atMs: 0, reason }
   }
-  if (app.spec.update.order === 'stop-first') {
-    return { atMs: 0, reason: 'it belongs to another node, and must not run twice' }
+  if (isNeverTwice(app.spec)) {
+    const hold = input.gate.makeWay(slot)
+    const atMs = hold === undefined ? 0 : (hold.untilMs ?? Infinity)
+    return { atMs, reason: 'it belongs to another node, and must not run twice' }
   }
   const atMs = input
     .remote(slot)
@@ -239,13 +272,19 @@ function planStart(input: PlanInput, app: WantedApp, slot: SlotId, context: Star
   const blocker = whyNotYet(input, app, slot, old, remote)
   if (blocker !== undefined) return wait(blocker.reason, blocker)
 
-  const stopFirst = app.spec.update.order === 'stop-first'
+  const stopFirst = isNeverTwice(app.spec)
   if (stopFirst && remote.some(({ task }) => !isFinal(task.state))) {
     return wait('another node still runs it, and it must not run twice')
   }
   if (stopFirst && old.length + going.length > 0)
     return makeWay(slot, old, 'the old task must end first')
-  if (room.take(app.spec)) return { actions: [{ kind: 'start', slot, app }] }
+  const hold = input.gate.start(slot, app)
+  if (hold !== undefined) return wait(hold.reason, hold)
+  if (room.take(app.spec)) {
+    const last = input.gate.go(slot, app)
+    if (last !== undefined) return wait(last.reason, last)
+    return { actions: [{ kind: 'start', slot, app }] }
+  }
 
   const freed = room.copy()
   for (const local of [...old, ...going]) freed.release(local.spec)

@@ -5,6 +5,7 @@ import type { Task, TaskState } from '../../src/model/task.ts'
 import {
   plan,
   ROOM_PATIENCE_MS,
+  type Gate,
   type LocalTask,
   type RemoteTask,
 } from '../../src/reconcile/plan.ts'
@@ -13,6 +14,14 @@ import { createRoom } from '../../src/reconcile/room.ts'
 const ME = 'me' as NodeId
 const NOW = 100_000
 const MONITOR_MS = 2_000
+
+/** A cluster in which nothing holds anything back. */
+const OPEN: Gate = {
+  start: () => undefined,
+  makeWay: () => undefined,
+  go: () => undefined,
+  claimEndMs: () => Infinity,
+}
 
 /** What a case differs in from: nothing placed, nothing running, an empty node of 1000 MB. */
 interface Scene {
@@ -26,6 +35,7 @@ interface Scene {
   readonly isSettled?: boolean
   readonly retryAtMs?: number
   readonly waitingMs?: number
+  readonly gate?: Partial<Gate>
 }
 
 /** The one place that calls plan(): the tests below are only data. */
@@ -61,6 +71,7 @@ function check(t: Test, scene: Scene, expected: string): void {
       { cpus: 4, memMb: 1000, diskMb: 0, gpus: 0 },
       local.map(one => one.spec),
     ),
+    gate: { ...OPEN, ...scene.gate },
     retryAtMs: () => scene.retryAtMs,
     waitingForRoomSinceMs: () =>
       scene.waitingMs === undefined ? undefined : NOW - scene.waitingMs,
@@ -285,9 +296,48 @@ t.test('plan() says when to look again at a task that is to go', async t => {
     ],
     remote: () => [readTask('web.0@2 running you 500')],
     room: createRoom({ cpus: 4, memMb: 1000, diskMb: 0, gpus: 0 }, []),
+    gate: OPEN,
     retryAtMs: () => undefined,
     waitingForRoomSinceMs: () => undefined,
     isSettled: true,
   })
   t.equal(againAtMs, NOW + MONITOR_MS - 500)
+})
+
+t.test('plan() starts only what the cluster lets pass', async t => {
+  const hold = { reason: 'not now', untilMs: NOW + 500 }
+  const claimed: Partial<AppInput> = { onPartition: { isolated: 'stop' } }
+  const needsClaim = { reason: 'no claim', forClaim: true }
+  check(t, { placed: 'web.0:me', gate: { start: () => hold } }, 'web.0: not now')
+  check(t, { placed: 'web.0:me', gate: { go: () => needsClaim } }, 'web.0: no claim')
+  check(t, { placed: 'web.0:me', app: claimed }, 'start web.0')
+  check(
+    t,
+    {
+      placed: 'web.0:me web.1:me',
+      app: { resources: { memMb: 900 } },
+      gate: { go: () => needsClaim },
+    },
+    'web.0: no claim; web.1: the node has no room yet: needs 900 memMb, 100 of 1000 are free',
+  )
+})
+
+t.test('plan() ends a task whose claim has run out, wherever its slot belongs', async t => {
+  const app: Partial<AppInput> = { onPartition: { isolated: 'stop' } }
+  const gate = { claimEndMs: () => NOW }
+  const stopped = 'stop web.0@2 (no majority of the nodes grants it any more)'
+  const tasks = 'web.0@2 running me 9000'
+  check(t, { placed: 'web.0:me', tasks, app, gate }, stopped)
+  check(t, { placed: 'web.0:you', tasks, app, gate }, stopped)
+  const unsettled = `${stopped}; web.0: the node is still looking for the others`
+  check(t, { placed: 'web.0:me', tasks, app, gate, isSettled: false }, unsettled)
+  check(t, { placed: 'web.0:me', tasks, app, gate: { claimEndMs: () => NOW + 1 } }, '')
+  check(t, { placed: 'web.0:me', tasks, gate }, '')
+})
+
+t.test('plan() keeps a task that must never run twice until its slot may change hands', async t => {
+  const app: Partial<AppInput> = { update: { order: 'stop-first' } }
+  const scene = { placed: 'web.0:you', tasks: 'web.0@2 running me 9000', app }
+  check(t, { ...scene, gate: { makeWay: () => ({ reason: 'later' }) } }, '')
+  check(t, scene, 'stop web.0@2 (it belongs to another node, and must not run twice)')
 })

@@ -39,6 +39,12 @@ export function randomApp(random: Random, version: number): AppSpec {
     health: random() < 0.6 ? [CHECK] : [],
     constraints: random() < 0.2 ? [{ field: 'zone', operator: 'UNLIKE', value: 'z0' }] : [],
     ...(random() < 0.15 && { maxPerNode: 1 + Math.floor(random() * 2) }),
+    ...(random() < 0.3 && {
+      onPartition: {
+        lostAfter: pick(['0s', '2s', '6s'], random)! as Duration,
+        isolated: random() < 0.7 ? 'stop' : 'keep',
+      },
+    }),
     update: {
       order: random() < 0.75 ? 'start-first' : 'stop-first',
       parallelism: 1 + Math.floor(random() * 2),

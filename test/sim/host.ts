@@ -131,6 +131,7 @@ export class SimHost {
       verify,
       random: createRandom(seed),
       updates: disk.read(),
+      claims: this.tasks.keptClaims,
       nowMs,
     })
     this.swim = new Swim({
@@ -274,6 +275,8 @@ export class SimHost {
       case 'keep-client-id':
         this.disk.clientId = effect.clientId
         return
+      case 'guard':
+        return this.tasks.guard(effect.orders)
       case 'start':
       case 'stop':
       case 'remove':

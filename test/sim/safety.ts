@@ -1,5 +1,5 @@
-import { fixedPortsOf, runtimeOf, type AppSpec } from '../../src/model/app.ts'
-import { appOfSlot, type TaskId } from '../../src/model/ids.ts'
+import { fixedPortsOf, needsClaim, runtimeOf, type AppSpec } from '../../src/model/app.ts'
+import { appOfSlot, type SlotId, type TaskId } from '../../src/model/ids.ts'
 import type { NodeRecord } from '../../src/model/node-record.ts'
 import { isServing } from '../../src/model/task.ts'
 import type { Effect, NodeEvent } from '../../src/node/machine/events.ts'
@@ -30,9 +30,16 @@ export class Safety {
   readonly #started = new Map<SimHost, Set<TaskId>>()
   readonly #asked = new Map<string, Set<TaskId>>()
   readonly #doubted = new Set<TaskId>()
+  readonly #fences = new Map<SlotId, number>()
   readonly #rates = new WeakMap<SimHost, { second: number; events: number }>()
 
-  handled(host: SimHost, event: NodeEvent, effects: readonly Effect[], nowMs: number): void {
+  handled(
+    host: SimHost,
+    event: NodeEvent,
+    effects: readonly Effect[],
+    nowMs: number,
+    hosts: readonly SimHost[],
+  ): void {
     this.#checkRate(host, event, nowMs)
     this.#checkPlacement(host, nowMs)
     if (event.kind === 'probed' && !event.healthy) this.#doubted.add(event.task)
@@ -41,6 +48,7 @@ export class Safety {
       if (effect.kind === 'start') {
         this.actions++
         this.#checkStart(host, effect, more)
+        this.#checkAlone(host, effect, hosts)
         more.push(effect.spec)
         setAt(this.#started, host).add(effect.task)
       } else if (effect.kind === 'stop') {
@@ -116,6 +124,24 @@ export class Safety {
     if (refusal !== undefined) this.#fail(3, `${host.name} starts ${task}, but ${refusal}`)
   }
 
+  /** (5) A task that needs a claim starts only when no other of its slot is left anywhere, and has a higher token. */
+  #checkAlone(
+    host: SimHost,
+    { task, slot, spec, fence }: Extract<Effect, { kind: 'start' }>,
+    hosts: readonly SimHost[],
+  ): void {
+    const before = this.#fences.get(slot) ?? -1
+    this.#fences.set(slot, Math.max(before, fence))
+    if (!needsClaim(spec)) return
+    if (fence < before) this.#fail(5, `${host.name} starts ${task} with the token of an older task`)
+    for (const other of hosts) {
+      for (const launch of other.tasks.live.values()) {
+        if (launch.slot !== slot || launch.task === task || !needsClaim(launch.spec)) continue
+        this.#fail(5, `${host.name} starts ${task} while ${launch.task} runs on ${other.name}`)
+      }
+    }
+  }
+
   /** A stop may come a moment after it was decided, while clients go elsewhere: the decision is what is judged. */
   #checkDecisions(host: SimHost, nowMs: number): void {
     const record = host.machine!.book.get(host.node)
@@ -140,6 +166,8 @@ export class Safety {
     asked.add(task)
     const launch = host.tasks.live.get(task)
     if (launch === undefined || this.#doubted.has(task)) return
+    // Whether the node still had its claim is seen by what starts elsewhere.
+    if (needsClaim(launch.spec)) return
     const { machine } = host
     const app = machine!.doc.read().apps.get(appOfSlot(launch.slot))
     const isWanted =

@@ -1,6 +1,7 @@
 import type { TaskId } from '../../src/model/ids.ts'
 import type { Runtimes } from '../../src/model/node-record.ts'
-import type { Effect, NodeEvent } from '../../src/node/machine/events.ts'
+import type { KeptClaim } from '../../src/node/machine/claims.ts'
+import type { Effect, GuardOrder, NodeEvent } from '../../src/node/machine/events.ts'
 import { FakeEngine, type FakeEvent } from '../../src/runtime/fake-engine.ts'
 import type { Launch } from '../../src/runtime/runtime.ts'
 import { runtimeOf } from '../../src/model/app.ts'
@@ -8,6 +9,9 @@ import type { HostWorld, SimHost } from './host.ts'
 
 type Kind = 'docker' | 'process'
 type TaskEffect = Extract<Effect, { readonly kind: 'start' | 'stop' | 'remove' | 'probe' }>
+
+/** The watchdog looks at its orders at least so often. */
+const WATCH_MS = 250
 
 /** The mark of the simulated cluster's tasks. */
 const CLUSTER = 'sim'
@@ -31,6 +35,9 @@ export class TaskHost {
   readonly #known = new Set<TaskId>()
 
   #usable: Runtimes = { docker: false, process: false }
+  /** What the watchdog goes by, which outlives the daemon. Times are by the machine's clock. */
+  #orders: readonly GuardOrder[] = []
+  readonly #ended = new Set<TaskId>()
 
   constructor(world: HostWorld, host: SimHost) {
     this.#world = world
@@ -47,6 +54,35 @@ export class TaskHost {
   /** When an engine has something to say. */
   get nextAtMs(): number {
     return Math.min(...Object.values(this.#engines).map(({ nextAtMs }) => nextAtMs))
+  }
+
+  /** What the last daemon held, for the next one. */
+  get keptClaims(): KeptClaim[] {
+    return this.#orders.map(({ slot, token, untilMs, stopAtMs }) => {
+      return { slot, token, untilMs, endMs: stopAtMs }
+    })
+  }
+
+  /** The watchdog takes its orders, and looks at them several times a second. */
+  guard(orders: readonly GuardOrder[]): void {
+    const isIdle = this.#orders.length === 0
+    this.#orders = orders
+    if (isIdle && orders.length > 0) this.#watch()
+  }
+
+  #watch(): void {
+    this.#world.after(WATCH_MS * this.#world.random(), () => {
+      for (const { task, stopAtMs, graceMs } of this.#orders) {
+        if (this.#host.localMs < stopAtMs || this.#ended.has(task)) continue
+        const launch = this.live.get(task)
+        if (launch === undefined || this.#starting.has(task)) continue
+        this.#ended.add(task)
+        this.#world.story.add(this.#world.nowMs, this.#host.name, `the watchdog ends ${task}`)
+        this.#engines[runtimeOf(launch.spec)]?.stop(CLUSTER, task, graceMs, this.#world.nowMs)
+      }
+      this.#host.wake()
+      if (this.#orders.length > 0) this.#watch()
+    })
   }
 
   /** Tasks that ended and were not removed yet. */
@@ -87,6 +123,7 @@ export class TaskHost {
   powerOff(): void {
     for (const task of this.#starting) this.#callOff(task)
     for (const task of this.live.keys()) this.crash(task, 137)
+    this.#orders = []
     this.advance()
   }
 

@@ -110,7 +110,7 @@ export class World implements HostWorld {
   }
 
   handled(host: SimHost, event: NodeEvent, effects: readonly Effect[]): void {
-    this.safety.handled(host, event, effects, this.#nowMs)
+    this.safety.handled(host, event, effects, this.#nowMs, this.hosts)
     this.ledger.handled(host, event, effects)
     for (const effect of effects) this.#narrate(host, effect)
   }

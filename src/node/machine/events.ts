@@ -12,6 +12,7 @@ import type { Task, TaskPort } from '../../model/task.ts'
 import type { Verdict, VerdictKind } from '../../model/verdict.ts'
 import type { AppSpec } from '../../model/app.ts'
 import type { FoundTask } from '../../runtime/runtime.ts'
+import type { Claim, Grant } from './witness.ts'
 
 /** What the node says of itself that only its shell can know. */
 export type NodeFacts = Pick<
@@ -95,7 +96,15 @@ export type Effect =
       readonly revision: RevisionId
       readonly spec: AppSpec
       readonly ports: readonly TaskPort[]
+      /** Higher than that of every earlier task of the slot: what a storage that checks it goes by. */
+      readonly fence: number
     }
+  /**
+   * See to it that these tasks end at their time even if this daemon is not there any more,
+   * and keep the claims for its next start. The whole list, each time; in force before the
+   * `start` of a task in it is carried out.
+   */
+  | { readonly kind: 'guard'; readonly orders: readonly GuardOrder[] }
   | {
       readonly kind: 'stop'
       readonly task: TaskId
@@ -113,6 +122,21 @@ export type Effect =
   /** The admitted nodes changed, or where they are: tell the transport and the liveness layer. */
   | { readonly kind: 'admit'; readonly nodes: ReadonlySet<NodeId> }
   | { readonly kind: 'tell'; readonly event: ClusterEvent }
+
+/** When a task must begin to end, unless the claim that it runs under is renewed. Times are by the loop's clock. */
+export interface GuardOrder {
+  readonly task: TaskId
+  readonly slot: SlotId
+  readonly runtime: 'docker' | 'process'
+  /** The claim's token. */
+  readonly token: number
+  /** Until when the claim allows a start. */
+  readonly untilMs: number
+  /** When the task must be asked to end. */
+  readonly stopAtMs: number
+  /** When to kill it, so long after that. */
+  readonly graceMs: number
+}
 
 /** How an edit ended. `storedOn` names who has it on disk, this node first. */
 export type EditResult =
@@ -135,6 +159,7 @@ export interface ClusterEvent {
     | 'app'
     | 'conflict'
     | 'placement-mismatch'
+    | 'mass-loss'
     | 'document'
     | 'refused'
   /** What it is about: a node's name, a task's or an app's id. */
@@ -151,6 +176,14 @@ export type Message =
   | { readonly kind: 'stored'; readonly id: number }
   | { readonly kind: 'record'; readonly signed: SignedRecord }
   | RecordDelta
+  /** Asks for the sole right to run these slots. Answered by `granted`. */
+  | { readonly kind: 'claim'; readonly round: number; readonly claims: readonly Claim[] }
+  | { readonly kind: 'granted'; readonly round: number; readonly grants: readonly Grant[] }
+  /** The sender runs these slots no more. */
+  | {
+      readonly kind: 'release'
+      readonly slots: readonly { readonly slot: SlotId; readonly token: number }[]
+    }
   /** Anti-entropy, first step: a short digest of all that the sender has. Answered by `have` when it differs. */
   | { readonly kind: 'offer'; readonly digest: string }
   /** Second step: exactly what the sender has, and who is alive to it. Answered by `fill`. */

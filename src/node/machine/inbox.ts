@@ -1,6 +1,7 @@
 import type { NodeId } from '../../model/ids.ts'
 import { isNewer, type NodeRecord, type SignedRecord } from '../../model/node-record.ts'
 import { telling, type DocumentDesk } from './document-desk.ts'
+import type { ClaimMessage } from './claims.ts'
 import type { Effect, Message } from './events.ts'
 import type { Exchange } from './exchange.ts'
 import type { MergeResult, ObservedBook } from './observed-book.ts'
@@ -30,7 +31,7 @@ export class Inbox {
   }
 
   /** Takes one message. Who is not admitted is not listened to. */
-  receive(from: NodeId, message: Message, nowMs: number): Effect[] {
+  receive(from: NodeId, message: Exclude<Message, ClaimMessage>, nowMs: number): Effect[] {
     const { desk, book, exchange } = this.#options
     if (!desk.admitted.has(from)) return []
     switch (message.kind) {

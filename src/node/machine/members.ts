@@ -66,6 +66,12 @@ export class Members {
     return verdict.sinceMs
   }
 
+  /** Since when a node that was there is lost: dead, or gone with its tasks running on. */
+  lostSinceMs(node: NodeId): number | undefined {
+    const verdict = this.verdict(node)
+    return verdict?.kind === 'dead' || verdict?.kind === 'left' ? verdict.sinceMs : undefined
+  }
+
   /** True when the time is over in which this node learns what it needs after a start. */
   isStartOver(nowMs: number): boolean {
     return nowMs - this.#startedAtMs >= START_GRACE_MS

@@ -1,19 +1,33 @@
 import type { DesiredDoc } from '../../crdt/desired-doc.ts'
-import { appSchema, runtimeOf, type AppSpec } from '../../model/app.ts'
+import { appSchema, needsClaim, runtimeOf, type AppSpec } from '../../model/app.ts'
+import { toMs } from '../../model/duration.ts'
 import type { Desired } from '../../model/desired.ts'
 import { appOfSlot, type AppId, type NodeId, type SlotId } from '../../model/ids.ts'
 import type { NodeRecord } from '../../model/node-record.ts'
 import { isFinal } from '../../model/task.ts'
 import type { Verdict } from '../../model/verdict.ts'
 import type { Placement, PlacementInput } from '../../placement/input.ts'
-import type { RemoteTask, Wait } from '../../reconcile/plan.ts'
+import type { Gate, RemoteTask, Wait } from '../../reconcile/plan.ts'
 import type { Verify } from '../../util/keys.ts'
 import { workDigest } from '../../util/work-digest.ts'
 import { pick, shuffle, type Random } from '../../util/random.ts'
-import type { ClusterEvent, Effect, EditResult, NodeEvent, NodeFacts } from './events.ts'
+import { Claims, type KeptClaim, type Want } from './claims.ts'
+import type {
+  ClusterEvent,
+  Effect,
+  EditResult,
+  GuardOrder,
+  Message,
+  NodeEvent,
+  NodeFacts,
+} from './events.ts'
 import { DocumentDesk, telling } from './document-desk.ts'
 import { Exchange } from './exchange.ts'
+import { createGate } from './gate.ts'
+import { HandOvers } from './hand-overs.ts'
 import { Inbox } from './inbox.ts'
+import { isMajority } from './majority.ts'
+import { MassLoss, type Brake } from './mass-loss.ts'
 import { Members } from './members.ts'
 import { ObservedBook } from './observed-book.ts'
 import { OwnRecord } from './own-record.ts'
@@ -22,6 +36,7 @@ import { ACK_PEERS } from './pending-edits.ts'
 import { affectsPlacement } from './placement-input.ts'
 import { Placing } from './placing.ts'
 import { Planning } from './planning.ts'
+import { Stability } from './stability.ts'
 import { tellingsOf } from './tellings.ts'
 
 /** How often a node compares all that it has with one other, in milliseconds; lost gossip is repaired within two rounds. */
@@ -51,6 +66,10 @@ export interface NodeMachineOptions {
   readonly random: Random
   /** The document as the disk has it. */
   readonly updates: readonly Uint8Array[]
+  /** What this node held before its daemon ended, as the last `guard` said. @default nothing */
+  readonly claims?: readonly KeptClaim[]
+  /** How often the daemon was started in the ten minutes before. @default never */
+  readonly recentStarts?: number
   readonly nowMs: number
 }
 
@@ -74,6 +93,10 @@ export class NodeMachine {
   readonly #members: Members
   readonly #own: OwnTasks
   readonly #record: OwnRecord
+  readonly #claims: Claims
+  readonly #massLoss = new MassLoss()
+  readonly #handOvers = new HandOvers()
+  readonly #stability: Stability
   readonly #connected = new Set<NodeId>()
   readonly #listed = new Set<'docker' | 'process'>()
   #nowMs: number
@@ -87,6 +110,8 @@ export class NodeMachine {
   /** True until the own record says what the shell said: before that, nothing is planned. */
   #areFactsStale = true
   #ownChanges = -1
+  #claimChanges = 0
+  #orders: readonly GuardOrder[] = []
   #offerAtMs: number
   #leave:
     | { readonly request: number; readonly deadlineMs: number; readonly isAnswered: boolean }
@@ -117,6 +142,15 @@ export class NodeMachine {
     this.#members = new Members(self, nowMs)
     this.#own = new OwnTasks({ self, random })
     this.#record = new OwnRecord(options)
+    this.#claims = new Claims({
+      self,
+      random,
+      nowMs,
+      isNew: options.incarnation === 1,
+      kept: options.claims ?? [],
+      admitted: () => this.#desk.admitted,
+    })
+    this.#stability = new Stability({ recentStarts: options.recentStarts ?? 0, nowMs })
     this.#offerAtMs = nowMs + random() * OFFER_INTERVAL_MS
   }
 
@@ -129,6 +163,9 @@ export class NodeMachine {
       this.#own.wakeAtMs(),
       this.#desk.wakeAtMs(),
       this.#membersAtMs,
+      this.#claims.wakeAtMs,
+      this.#massLoss.wakeAtMs,
+      this.#stability.wakeAtMs(this.#nowMs),
       this.#leave?.deadlineMs ?? Infinity,
     )
   }
@@ -172,6 +209,11 @@ export class NodeMachine {
     return this.#placing
   }
 
+  /** The mass-loss brake, while it is on. */
+  get brake(): Brake | undefined {
+    return this.#massLoss.brake
+  }
+
   /** Why slots that belong here do not run yet. */
   get waits(): readonly Wait[] {
     return this.#planning.waits
@@ -208,7 +250,7 @@ export class NodeMachine {
       case 'reloaded':
         return this.#desk.reloaded(event.updates, this.#nowMs)
       case 'received':
-        return this.#inbox.receive(event.from, event.message, this.#nowMs)
+        return this.#receive(event.from, event.message)
       case 'connected':
         this.#connected.add(event.node)
         return this.#exchange.offerTo(event.node)
@@ -229,14 +271,27 @@ export class NodeMachine {
     }
   }
 
+  #receive(from: NodeId, message: Message): Effect[] {
+    switch (message.kind) {
+      case 'claim':
+      case 'granted':
+      case 'release':
+        if (!this.#desk.admitted.has(from)) return []
+        return this.#claims.receive(from, message, this.#nowMs)
+      default:
+        return this.#inbox.receive(from, message, this.#nowMs)
+    }
+  }
+
   /** A changed document changes what is wanted, and who takes part. */
-  #noticeDocument(effects: readonly Effect[]): void {
+  #noticeDocument(effects: Effect[]): void {
     const desired = this.#desk.doc.read()
     if (desired === this.#desired) return
     this.#desired = desired
     this.#isPlacementStale = this.#isPlanStale = true
     if (!effects.some(({ kind }) => kind === 'admit')) return
     this.#book.keepOnly({ has: node => node === this.self || this.#desk.admitted.has(node) })
+    effects.push(...this.#lookAround())
   }
 
   /** Whom to hand an edit to, so that it is on one more disk. */
@@ -277,6 +332,7 @@ export class NodeMachine {
   #merged(before: NodeRecord | undefined, after: NodeRecord): Effect[] {
     this.#isPlanStale = true
     if (affectsPlacement(before, after)) this.#isPlacementStale = true
+    this.#seeMoves(before, after)
     const told = tellingsOf(before, after, this.#nowMs).map(asEffect)
     return [...told, ...this.#placing.compare(after, this.#nowMs)]
   }
@@ -290,7 +346,34 @@ export class NodeMachine {
     if (verdict.kind === 'dead' || verdict.kind === 'left') this.#connected.delete(verdict.node)
     const text =
       news.before === undefined ? verdict.kind : `${verdict.kind} (was ${news.before.kind})`
-    return [telling(this.#nowMs, 'node', this.#nameOf(verdict.node), `is ${text}`)]
+    const told = telling(this.#nowMs, 'node', this.#nameOf(verdict.node), `is ${text}`)
+    return [told, ...this.#lookAround()]
+  }
+
+  /** Takes stock of who is there and who is lost. */
+  #lookAround(): Effect[] {
+    const nowMs = this.#nowMs
+    const admitted = [...this.#desk.admitted]
+    const dead = admitted.filter(node => this.#members.verdict(node)?.kind === 'dead')
+    const present = admitted.filter(node => this.#members.isPresent(node))
+    const gone = new Set(dead)
+    const notDead = new Set(admitted.filter(node => !gone.has(node)))
+    this.#stability.see(isMajority(notDead, this.#desk.admitted), nowMs)
+    const news = this.#massLoss.see(dead, present.length, nowMs)
+    if (news === undefined) return []
+    this.#isPlanStale = true
+    return [telling(nowMs, 'mass-loss', 'the cluster', news)]
+  }
+
+  #seeMoves(before: NodeRecord | undefined, after: NodeRecord): void {
+    const hasOther = (slot: SlotId, than: NodeId): boolean =>
+      this.#book
+        .tasksOf(slot)
+        .some(
+          ({ node, task }) =>
+            node !== than && this.#members.isPresent(node) && !isFinal(task.state),
+        )
+    this.#handOvers.see(before, after, this.#placing.placement, hasOther, this.#nowMs)
   }
 
   // --- Time ---------------------------------------------------------------
@@ -298,10 +381,16 @@ export class NodeMachine {
   #tick(): Effect[] {
     const effects: Effect[] = [...this.#desk.expire(this.#nowMs)]
     effects.push(...this.#own.expire(this.#nowMs, slot => this.#placing.isOwn(slot)))
+    effects.push(...this.#claims.ask(this.#nowMs))
+    if (this.#nowMs >= this.#massLoss.wakeAtMs) effects.push(...this.#lookAround())
     if (this.#nowMs >= this.#membersAtMs) {
       this.#isPlacementStale = this.#isPlanStale = true
     }
     if (this.#nowMs >= this.#planning.nextAtMs) this.#isPlanStale = true
+    const told = this.#book.get(this.self)
+    if (told !== undefined && told.steady !== this.#stability.isSteady(this.#nowMs)) {
+      this.#isRecordStale = this.#isPlanStale = true
+    }
     if (this.#nowMs >= this.#offerAtMs) {
       this.#offerAtMs = this.#nowMs + OFFER_INTERVAL_MS * (0.75 + this.#options.random() / 2)
       const peers = [...this.#connected].filter(node => this.#desk.admitted.has(node))
@@ -319,8 +408,10 @@ export class NodeMachine {
     if (this.#areFactsStale) this.#publish(effects)
     for (let round = 0; round < 4; round++) {
       if (this.#isPlacementStale) this.#place()
+      if (this.#claimChanges !== this.#claims.changes) this.#isPlanStale = true
       if (this.#isPlanStale) effects.push(...this.#plan())
-      if (!this.#publish(effects)) break
+      const isPublished = this.#publish(effects)
+      if (!isPublished && this.#claimChanges === this.#claims.changes) break
     }
     effects.push(...this.#own.stopsDue(this.#nowMs), ...this.#own.probesDue(this.#nowMs))
     this.#finishLeave(effects)
@@ -335,7 +426,9 @@ export class NodeMachine {
       .filter(
         record => desired.nodes.has(record.node) && this.#members.isEligible(record, this.#nowMs),
       )
-    this.#placing.place(desired, records)
+    // Where all flap, none is better than another.
+    const calm = records.filter(({ flapping }) => !flapping)
+    this.#placing.place(desired, calm.length === 0 ? records : calm)
     this.#own.dropStaleRefusals(slot => desired.apps.get(appOfSlot(slot))?.revision)
     this.#isPlanStale = true
   }
@@ -345,7 +438,8 @@ export class NodeMachine {
     const desired = this.#desk.doc.read()
     const hasRecord = (node: NodeId): boolean => this.#book.get(node) !== undefined
     const { capacity, runtimes } = this.#record.facts
-    return this.#planning.plan({
+    this.#claimChanges = this.#claims.changes
+    const effects = this.#planning.plan({
       self: this.self,
       nowMs: this.#nowMs,
       desired,
@@ -354,10 +448,79 @@ export class NodeMachine {
       specOf: this.#specOf,
       capacity,
       remote: slot => this.#othersTasksOf(slot),
+      gate: this.#makeGate(desired),
+      fenceOf: slot => this.#fenceOf(slot),
       isUsable: engine => runtimes[engine] && this.#listed.has(engine),
       isSettled:
         this.#knowsItself && this.#members.isSettled(desired.nodes, hasRecord, this.#nowMs),
     })
+    const asked = this.#claims.follow(this.#wants(desired), this.#nowMs)
+    // First what ends a task in any case, then its start.
+    return [...this.#guard(), ...effects, ...asked]
+  }
+
+  #makeGate(desired: Desired): Gate {
+    return createGate({
+      self: this.self,
+      nowMs: this.#nowMs,
+      members: this.#members,
+      book: this.#book,
+      placed: this.#placing.placement.placed,
+      movesPerMinute: desired.settings.moveBudgetPerMinute,
+      isLeaving: this.#leave !== undefined,
+      claims: this.#claims,
+      massLoss: this.#massLoss,
+      handOvers: this.#handOvers,
+      stability: this.#stability,
+      nameOf: node => this.#nameOf(node),
+    })
+  }
+
+  /** The slots that this node needs claims for: those of tasks that run by one, and those that wait for one. */
+  #wants(desired: Desired): Want[] {
+    const wants = new Map<SlotId, Want>()
+    const want = (slot: SlotId, { onPartition, stopGrace }: AppSpec): void => {
+      const { lostAfter } = onPartition
+      wants.set(slot, { slot, lostAfterMs: toMs(lostAfter), graceMs: toMs(stopGrace) })
+    }
+    for (const { slot, forClaim } of this.#planning.waits) {
+      const app = desired.apps.get(appOfSlot(slot))
+      if (forClaim === true && app !== undefined) want(slot, app.spec)
+    }
+    for (const { task, spec } of this.#own.local()) {
+      if (needsClaim(spec) && !isFinal(task.state)) want(task.slot, spec)
+    }
+    return [...wants.values()]
+  }
+
+  /** Says when which tasks must end, whatever becomes of this daemon, if that is news. */
+  #guard(): Effect[] {
+    const orders = this.#own.local().flatMap(({ task, spec }): GuardOrder[] => {
+      if (!needsClaim(spec) || isFinal(task.state)) return []
+      const { id, slot } = task
+      const untilMs = this.#claims.held(slot, this.#nowMs)?.untilMs ?? this.#nowMs
+      const stopAtMs = this.#claims.endMs(slot)
+      const token = this.#claims.tokenOf(slot)
+      const graceMs = toMs(spec.stopGrace)
+      return [{ task: id, slot, runtime: runtimeOf(spec), token, untilMs, stopAtMs, graceMs }]
+    })
+    const isSame =
+      orders.length === this.#orders.length &&
+      orders.every(({ task, token, stopAtMs }, index) => {
+        const known = this.#orders[index]!
+        return known.task === task && known.token === token && known.stopAtMs === stopAtMs
+      })
+    if (isSame) return []
+    this.#orders = orders
+    return [{ kind: 'guard', orders }]
+  }
+
+  /** A token above that of every task of the slot that is known of: its claim's, where it has one. */
+  #fenceOf(slot: SlotId): number {
+    const app = this.#desk.doc.read().apps.get(appOfSlot(slot))
+    if (app !== undefined && needsClaim(app.spec)) return this.#claims.tokenOf(slot)
+    const known = this.#book.tasksOf(slot).map(({ task }) => task.fence ?? 0)
+    return Math.max(Math.floor(this.#nowMs), 1 + Math.max(0, ...known))
   }
 
   /** What others say of a slot, and since when that can be relied on: not while its node is in doubt, nor after a new start until it spoke. */
@@ -408,10 +571,13 @@ export class NodeMachine {
       refusals: this.#own.refusals(),
       waits,
       leaving: this.#leave !== undefined,
+      steady: this.#stability.isSteady(this.#nowMs),
+      flapping: this.#stability.isFlapping(this.#nowMs),
       ...this.#placing.hashes,
     })
     if (next === undefined) return false
     this.#book.putOwn(next.signed, this.#nowMs)
+    this.#seeMoves(before, next.signed.record)
     effects.push({ kind: 'publish', message: next.message })
     effects.push(...tellingsOf(before, next.signed.record, this.#nowMs).map(asEffect))
     if (!affectsPlacement(before, next.signed.record)) return false

@@ -15,7 +15,14 @@ export interface OwnRecordOptions {
 /** The part of the record that changes while the node works. */
 export type RecordBody = Pick<
   NodeRecord,
-  'tasks' | 'refusals' | 'waits' | 'inputsHash' | 'placementHash' | 'leaving'
+  | 'tasks'
+  | 'refusals'
+  | 'waits'
+  | 'inputsHash'
+  | 'placementHash'
+  | 'leaving'
+  | 'steady'
+  | 'flapping'
 >
 
 /** What this node says of itself: builds each next version, and the message that tells the others. */

@@ -1,4 +1,4 @@
-import { runtimeOf, type AppSpec } from '../../model/app.ts'
+import { isNeverTwice, runtimeOf, type AppSpec } from '../../model/app.ts'
 import { toMs } from '../../model/duration.ts'
 import {
   appOfSlot,
@@ -130,8 +130,8 @@ export class OwnTasks {
     return `it failed here ${times} (${failures.message}); the next try comes ${(failures.delayMs / 1000).toFixed(1)} s after the last`
   }
 
-  /** Starts a new task of `slot`. */
-  begin(slot: SlotId, app: WantedApp, nowMs: number): Effect[] {
+  /** Starts a new task of `slot`, with a fencing token. */
+  begin(slot: SlotId, app: WantedApp, fence: number, nowMs: number): Effect[] {
     const { self, random } = this.#options
     const nonce = Math.floor(random() * 36 ** 6)
       .toString(36)
@@ -148,11 +148,13 @@ export class OwnTasks {
       ports,
       sinceMs: nowMs,
       message: '',
+      fence,
     }
     this.#add(task, app.spec, nowMs)
+    const { revision, spec } = app
     return [
       ...this.#forgetEnded(slot, id),
-      { kind: 'start', task: id, slot, revision: app.revision, spec: app.spec, ports },
+      { kind: 'start', task: id, slot, revision, spec, ports, fence },
     ]
   }
 
@@ -162,7 +164,7 @@ export class OwnTasks {
     if (own === undefined) return []
     const hasClients = isServing(own.task) && own.task.ports.length > 0
     if (!this.#move(own, 'stopping', reason, nowMs)) return []
-    if (!hasClients || own.spec.update.order === 'stop-first') return [stopOf(own)]
+    if (!hasClients || isNeverTwice(own.spec)) return [stopOf(own)]
     own.stopAgainAtMs = nowMs + CLIENTS_MS
     return []
   }

@@ -96,6 +96,7 @@ export function affectsPlacement(before: NodeRecord | undefined, after: NodeReco
   return before === undefined || keyOf(before) !== keyOf(after)
 }
 
-function keyOf({ name, labels, runtimes, capacity, refusals, leaving }: NodeRecord): string {
-  return JSON.stringify([name, labels, runtimes, capacity, refusals, leaving])
+function keyOf(record: NodeRecord): string {
+  const { name, labels, runtimes, capacity, refusals, leaving, flapping } = record
+  return JSON.stringify([name, labels, runtimes, capacity, refusals, leaving, flapping])
 }

@@ -3,7 +3,7 @@ import type { Desired } from '../../model/desired.ts'
 import type { NodeId, SlotId } from '../../model/ids.ts'
 import type { Capacity } from '../../model/node-record.ts'
 import { isFinal } from '../../model/task.ts'
-import { plan, type Plan, type RemoteTask, type Wait } from '../../reconcile/plan.ts'
+import { plan, type Gate, type Plan, type RemoteTask, type Wait } from '../../reconcile/plan.ts'
 import { createRoom } from '../../reconcile/room.ts'
 import type { Effect } from './events.ts'
 import type { OwnTasks, SpecOf } from './own-tasks.ts'
@@ -22,6 +22,9 @@ export interface PlanningInput {
   readonly specOf: SpecOf
   readonly capacity: Capacity
   readonly remote: (slot: SlotId) => readonly RemoteTask[]
+  readonly gate: Gate
+  /** The fencing token for a new task of the slot. */
+  readonly fenceOf: (slot: SlotId) => number
   /** False for an engine that is away: it can neither start nor stop. Its tasks may run on, and are found again. */
   readonly isUsable: (engine: 'docker' | 'process') => boolean
   /** False while the node does not yet know the others, or itself. */
@@ -59,6 +62,7 @@ export class Planning {
       own: placing.ownSlots,
       local,
       remote: input.remote,
+      gate: input.gate,
       room: createRoom(
         input.capacity,
         live.map(({ spec }) => spec),
@@ -72,7 +76,7 @@ export class Planning {
     return result.actions.flatMap(action => {
       if (action.kind === 'start') {
         const { slot, app } = action
-        return isUsable(runtimeOf(app.spec)) ? own.begin(slot, app, nowMs) : []
+        return isUsable(runtimeOf(app.spec)) ? own.begin(slot, app, input.fenceOf(slot), nowMs) : []
       }
       const { task, reason } = action
       return isUsable(engineOf.get(task)!) ? own.stop(task, reason, nowMs) : []

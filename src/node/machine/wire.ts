@@ -57,6 +57,7 @@ const task = z.strictObject({
   sinceMs: z.number(),
   message: text(500),
   exitCode: z.int().exactOptional(),
+  fence: count.exactOptional(),
 })
 
 // Loose: a newer version's fields stay in, or its signature would not fit.
@@ -86,10 +87,29 @@ const record = z.looseObject({
   inputsHash: text(64),
   placementHash: text(64),
   leaving: z.boolean(),
+  steady: z.boolean(),
+  flapping: z.boolean(),
 })
 
 const signed = z.strictObject({ record, signature: bytes })
 const version = z.strictObject({ node: nodeId, incarnation: count, seq: count })
+
+const token = z.number().min(0).max(Number.MAX_SAFE_INTEGER)
+/** Most claims in one message. */
+const claimsMax = 2 * TASKS_PER_NODE_MAX
+const claim = z.strictObject({
+  slot: slotId,
+  token,
+  termMs: z.number().min(0).max(1e13),
+  renews: z.boolean(),
+})
+const grant = z.strictObject({
+  slot: slotId,
+  ok: z.boolean(),
+  token,
+  holder: nodeId.exactOptional(),
+  leftMs: z.number().min(0).exactOptional(),
+})
 
 const message = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal('desired'), update: bytes }),
@@ -106,6 +126,20 @@ const message = z.discriminatedUnion('kind', [
     order: z.array(taskId).max(TASKS_PER_NODE_MAX),
     tasks: z.array(task).max(TASKS_PER_NODE_MAX),
     signature: bytes,
+  }),
+  z.strictObject({
+    kind: z.literal('claim'),
+    round: count,
+    claims: z.array(claim).max(claimsMax),
+  }),
+  z.strictObject({
+    kind: z.literal('granted'),
+    round: count,
+    grants: z.array(grant).max(claimsMax),
+  }),
+  z.strictObject({
+    kind: z.literal('release'),
+    slots: z.array(z.strictObject({ slot: slotId, token })).max(claimsMax),
   }),
   z.strictObject({ kind: z.literal('offer'), digest: text(64) }),
   z.strictObject({

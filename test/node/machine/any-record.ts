@@ -37,6 +37,8 @@ export const anyRecord: fc.Arbitrary<NodeRecord> = fc
     docker: fc.boolean(),
     memMb: fc.nat(4096),
     leaving: fc.boolean(),
+    steady: fc.boolean(),
+    flapping: fc.boolean(),
     tasks: fc.uniqueArray(anyTask, { maxLength: 8, selector: ({ id }) => id }),
     refused: fc.boolean(),
     inputsHash: fc.constantFrom('', '00ff'),

@@ -1,0 +1,116 @@
+import { needsClaim } from '../../model/app.ts'
+import { toMs } from '../../model/duration.ts'
+import type { NodeId, SlotId } from '../../model/ids.ts'
+import type { NodeRecord } from '../../model/node-record.ts'
+import { isFinal, isServing } from '../../model/task.ts'
+import type { Gate, Hold, WantedApp } from '../../reconcile/plan.ts'
+import type { Claims } from './claims.ts'
+import type { HandOvers, HandOverView } from './hand-overs.ts'
+import type { MassLoss } from './mass-loss.ts'
+import type { Members } from './members.ts'
+import type { ObservedBook } from './observed-book.ts'
+import type { Stability } from './stability.ts'
+
+/** What the gate looks at. */
+export interface GateOptions {
+  readonly self: NodeId
+  readonly nowMs: number
+  readonly members: Members
+  readonly book: Pick<ObservedBook, 'get' | 'records' | 'tasksOf'>
+  readonly placed: ReadonlyMap<SlotId, NodeId>
+  readonly movesPerMinute: number | undefined
+  readonly isLeaving: boolean
+  readonly claims: Claims
+  readonly massLoss: MassLoss
+  readonly handOvers: HandOvers
+  readonly stability: Stability
+  readonly nameOf: (node: NodeId) => string
+}
+
+/** What the state of the cluster allows this node to do just now. Made anew for each plan. */
+export function createGate(options: GateOptions): Gate {
+  const { self, nowMs, members, book, placed, claims, massLoss, nameOf } = options
+  let view: HandOverView | undefined
+
+  function handOverView(): HandOverView {
+    const { movesPerMinute } = options
+    const records = book.records().filter(({ node }) => members.isPresent(node))
+    return (view ??= { placed, records, movesPerMinute })
+  }
+
+  /** The lost node whose last word was that it has a task of the slot. */
+  function loserOf(slot: SlotId): { readonly node: NodeId; readonly sinceMs: number } | undefined {
+    for (const { node, task } of book.tasksOf(slot)) {
+      const sinceMs = members.lostSinceMs(node)
+      const isLeaving = book.get(node)?.leaving === true
+      if (sinceMs !== undefined && !isFinal(task.state) && !isLeaving) return { node, sinceMs }
+    }
+    return undefined
+  }
+
+  /** The node that serves the slot now, and need not hand it over at once. */
+  function serverOf(slot: SlotId): NodeRecord | undefined {
+    for (const { node, task } of book.tasksOf(slot)) {
+      const record = book.get(node)
+      if (node === self || record === undefined || record.leaving) continue
+      if (members.isAlive(node) && isServing(task)) return record
+    }
+    return undefined
+  }
+
+  function budget(slot: SlotId): Hold | undefined {
+    const answer = options.handOvers.mayMove(slot, handOverView(), nowMs)
+    if (answer === true) return undefined
+    return { reason: 'enough slots have moved in the last minute', untilMs: answer.untilMs }
+  }
+
+  function whileLost(slot: SlotId, { spec }: WantedApp): Hold | undefined {
+    const loser = loserOf(slot)
+    // Where a claim is needed, the claim knows better when the other has ended for sure.
+    if (loser === undefined || needsClaim(spec)) return undefined
+    const untilMs = loser.sinceMs + toMs(spec.onPartition.lostAfter)
+    if (untilMs <= nowMs) return undefined
+    const { lostAfter } = spec.onPartition
+    return { reason: `${nameOf(loser.node)} is lost, and its slots wait ${lostAfter}`, untilMs }
+  }
+
+  function whileServed(slot: SlotId): Hold | undefined {
+    const server = serverOf(slot)
+    if (server === undefined) return undefined
+    if (options.stability.isSteady(nowMs)) {
+      const hold = budget(slot)
+      return hold && { ...hold, reason: `${server.name} serves it, and ${hold.reason}` }
+    }
+    const untilMs = options.stability.steadyAtMs
+    return { reason: `${server.name} serves it, and this node has only just come`, untilMs }
+  }
+
+  return {
+    start: (slot, app) => whileLost(slot, app) ?? whileServed(slot),
+
+    makeWay: slot => {
+      const owner = placed.get(slot)
+      if (owner === undefined || options.isLeaving) return undefined
+      if (!members.isAlive(owner)) return { reason: `${nameOf(owner)} does not answer` }
+      if (book.get(owner)?.steady !== true) return { reason: `${nameOf(owner)} has only just come` }
+      return budget(slot)
+    },
+
+    go: (slot, { spec }) => {
+      if (needsClaim(spec) && claims.held(slot, nowMs) === undefined) {
+        return { reason: claims.why(slot, nameOf), forClaim: true }
+      }
+      if (massLoss.brake === undefined || loserOf(slot) === undefined) return undefined
+      const untilMs = massLoss.nextStartAtMs()
+      if (untilMs <= nowMs) {
+        massLoss.started(nowMs)
+        return undefined
+      }
+      const { lost, of } = massLoss.brake
+      const reason = `${lost} of ${of} nodes were lost at once, and their tasks start slowly`
+      return { reason, untilMs, forClaim: false }
+    },
+
+    claimEndMs: slot => claims.endMs(slot),
+  }
+}
