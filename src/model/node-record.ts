@@ -62,6 +62,8 @@ export interface NodeRecord {
   readonly steady: boolean
   /** True when the node came and went too often lately: slots go elsewhere until it has been there for a while. */
   readonly flapping: boolean
+  /** The highest fencing token that the node knew of when it said this: a logical clock (Lamport, 1978). */
+  readonly fence: number
 }
 
 /** A record with its owner's Ed25519 signature over the record's canonical bytes, because others relay it. */

@@ -1,9 +1,9 @@
 import type { Logger } from 'pino'
 import { PUBLISH_BYTES_MAX, type Topic, type Transport } from '../gossip/transport.ts'
-import { keepClientId } from '../store/identity.ts'
+import { keepClientId, keepFence } from '../store/identity.ts'
 import type { Store } from '../store/store.ts'
 import type { EventLog } from './event-log.ts'
-import type { ClusterEvent, Effect, Message, NodeEvent } from './machine/events.ts'
+import type { ClusterEvent, Effect, GuardOrder, Message, NodeEvent } from './machine/events.ts'
 import type { NodeMachine } from './machine/node-machine.ts'
 import { encodeMessage } from './machine/wire.ts'
 import type { Requests } from './requests.ts'
@@ -22,6 +22,8 @@ export interface PerformOptions {
   readonly runner: TaskRunner
   readonly events: EventLog
   readonly log: Logger
+  /** Sees to it that tasks end at their time even without this daemon. */
+  readonly guard: (orders: readonly GuardOrder[]) => void
   readonly push: (event: NodeEvent) => void
   /** Called when others were admitted or expelled. */
   readonly onAdmitted: () => void
@@ -59,6 +61,15 @@ export function createPerform(options: PerformOptions): (effect: Effect) => void
     }
   }
 
+  function rememberFence(fence: number): void {
+    try {
+      keepFence(options.dataDir, fence)
+    } catch (error) {
+      // It matters only if every other node forgets as well; to hold tasks back for it would be worse.
+      log.warn({ err: error }, 'the highest fencing token could not be kept on the disk')
+    }
+  }
+
   function publish(message: Message): void {
     const bytes = encodeMessage(message)
     // What is too large for gossip goes to each node by anti-entropy.
@@ -82,6 +93,8 @@ export function createPerform(options: PerformOptions): (effect: Effect) => void
         return push({ kind: 'reloaded', updates: store.readUpdates() })
       case 'keep-client-id':
         return keepClientId(options.dataDir, effect.clientId)
+      case 'keep-fence':
+        return rememberFence(effect.fence)
       case 'publish':
         return publish(effect.message)
       case 'send':
@@ -92,6 +105,8 @@ export function createPerform(options: PerformOptions): (effect: Effect) => void
         return options.onAdmitted()
       case 'tell':
         return tell(effect.event)
+      case 'guard':
+        return options.guard(effect.orders)
       case 'start':
       case 'stop':
       case 'remove':

@@ -65,6 +65,8 @@ export async function startNode(
     self: key.node,
     incarnation: folder.identity.incarnation,
     clientId: folder.identity.clientId,
+    fence: folder.identity.fence,
+    recentStarts: folder.identity.recentStarts,
     facts: factsOf(options),
     // An engine that is not even installed is not waited for; should it come, it is used.
     engines: existsSync(options.docker) ? ['docker', 'process'] : ['process'],
@@ -167,6 +169,7 @@ export async function startNode(
       events,
       log,
       push,
+      guard: () => {},
       onAdmitted: () => gate.set(machine.admitted),
     }),
     onSettled: () => {

@@ -215,7 +215,7 @@ function planOwn(input: PlanInput, slot: SlotId, tasks: readonly LocalTask[], ro
   const app = input.apps.get(appOfSlot(slot))
   if (app === undefined) return { actions: [] }
   const current = tasks.filter(({ task }) => task.revision === app.revision)
-  const going = current.filter(({ task }) => task.state === 'stopping')
+  const going = current.filter(({ task, mustReplace }) => task.state === 'stopping' || mustReplace)
   const [kept, ...extra] = current
     .filter(({ task, mustReplace }) => task.state !== 'stopping' && !mustReplace)
     .toSorted(byAge)
@@ -253,7 +253,7 @@ function takesOverAtMs(
 
 interface StartContext {
   readonly old: readonly LocalTask[]
-  /** Tasks of the wanted revision that are on their way out. */
+  /** Tasks of the wanted revision that are on their way out, or about to be. */
   readonly going: readonly LocalTask[]
   readonly room: Room
 }

@@ -12,7 +12,17 @@ export interface Identity {
   readonly clientId: number
   /** Counts the starts of this node's daemon. */
   readonly incarnation: number
+  /** No fencing token above this was ever known here. */
+  readonly fence: number
+  /** How often the daemon was started in the ten minutes before. */
+  readonly recentStarts: number
 }
+
+/** Starts so long ago no longer count as recent, in milliseconds. */
+const RECENT_MS = 600_000
+
+/** Most starts that are remembered. */
+const STARTS_MAX = 16
 
 const KEY_FILE = 'node.key'
 const COUNTERS_FILE = 'node.json'
@@ -21,6 +31,9 @@ const CLIENT_ID_MAX = 2 ** 32 - 1
 const counters = z.strictObject({
   clientId: z.int().min(1).max(CLIENT_ID_MAX),
   incarnation: z.int().min(1),
+  fence: z.int().min(0).default(0),
+  /** When the daemon was started lately, in milliseconds since 1970 by this machine's clock. */
+  startsMs: z.array(z.number()).max(STARTS_MAX).default([]),
 })
 
 /**
@@ -36,12 +49,16 @@ export function openIdentity(dir: string): Identity {
   const seed = oldSeed ?? makeSeed(dir)
   const last = readCounters(dir)
   const lastIncarnation = last?.incarnation ?? (oldSeed === undefined ? 0 : floorIncarnation())
+  const nowMs = Date.now()
+  const isRecent = (ms: number): boolean => ms <= nowMs && nowMs - ms < RECENT_MS
+  const recent = last?.startsMs.filter(isRecent) ?? []
   const next = {
     clientId: last?.clientId ?? drawClientId(),
     incarnation: lastIncarnation + 1,
+    fence: last?.fence ?? 0,
   }
-  writeCounters(dir, next)
-  return { seed, ...next }
+  writeCounters(dir, { ...next, startsMs: [...recent, nowMs].slice(-STARTS_MAX) })
+  return { seed, ...next, recentStarts: recent.length }
 }
 
 /**
@@ -50,8 +67,22 @@ export function openIdentity(dir: string): Identity {
  * no place of a log may be written twice. On the disk when this returns.
  */
 export function keepClientId(dir: string, clientId: number): void {
-  const last = readCounters(dir)
-  writeCounters(dir, { clientId, incarnation: last?.incarnation ?? floorIncarnation() })
+  writeCounters(dir, { ...lastCounters(dir), clientId })
+}
+
+/**
+ * Keeps a number that no fencing token which this node knows of is above, so that
+ * it gives none twice even if it forgets. On the disk when this returns.
+ *
+ * @throws When the disk does not take it.
+ */
+export function keepFence(dir: string, fence: number): void {
+  writeCounters(dir, { ...lastCounters(dir), fence })
+}
+
+function lastCounters(dir: string): z.output<typeof counters> {
+  const lost = { clientId: drawClientId(), incarnation: floorIncarnation(), fence: 0, startsMs: [] }
+  return readCounters(dir) ?? lost
 }
 
 function readSeed(dir: string): Uint8Array | undefined {

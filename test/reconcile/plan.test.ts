@@ -341,3 +341,13 @@ t.test('plan() keeps a task that must never run twice until its slot may change 
   check(t, { ...scene, gate: { makeWay: () => ({ reason: 'later' }) } }, '')
   check(t, scene, 'stop web.0@2 (it belongs to another node, and must not run twice)')
 })
+
+t.test('plan() waits for the end of a sick task that must never run twice', async t => {
+  const tasks = 'web.0@2 unhealthy me 9000'
+  check(
+    t,
+    { placed: 'web.0:me', tasks, app: { update: { order: 'stop-first' } } },
+    'stop web.0@2 (its health checks failed); web.0: the old task must end first',
+  )
+  check(t, { placed: 'web.0:me', tasks }, 'stop web.0@2 (its health checks failed); start web.0')
+})

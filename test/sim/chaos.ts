@@ -15,14 +15,17 @@ export interface ChaosResult {
   readonly settledMs: number
 }
 
-/** Nobody needs longer than this to come to rest once faults stop, refusals and back-off apart. */
-const SETTLE_MS = 30_000
+/** Nobody needs longer than this to come to rest once faults stop, refusals and back-off apart: a claim of the other side may have to run out first. */
+const SETTLE_MS = 60_000
+
+/** With the budget that a small cluster has by default, moves go on for so long. */
+const SETTLE_SLOWLY_MS = 600_000
 
 /** No task that was started during the faults ends by itself later than this. */
 const LAST_EXIT_MS = 5_500
 
-/** A refusal stands for a minute, and its slot moves back after that. */
-const SETTLE_AFTER_REFUSALS_MS = 120_000
+/** A refusal stands for a minute, a node that flaps is avoided for five, and slots move back after that. */
+const AVOIDED_MS = 320_000
 
 /** A cluster at rest is watched for so long: it must not stir. */
 const QUIET_MS = 20_000
@@ -42,20 +45,26 @@ export function runChaos(seed: number): ChaosResult {
     }),
   })
   const chaos = new Chaos(world, random)
+  const isSlow = random() < 0.1
   world.run(2_000)
+  if (!isSlow) {
+    world.edit(world.hosts[0]!, { kind: 'settings', set: { moveBudgetPerMinute: 1_000 } })
+  }
   chaos.begin()
   world.run(25_000 + 20_000 * random())
   chaos.end()
-  const hadRefusals = (): boolean =>
-    world.up.some(({ node, machine }) => (machine!.book.get(node)?.refusals.length ?? 0) > 0)
+  const own = world.up.map(host => () => host.machine?.book.get(host.node))
+  const isAvoided = (): boolean =>
+    own.some(record => record()?.flapping === true || (record()?.refusals.length ?? 0) > 0)
   // What a fault began may still end a task by itself.
   world.run(LAST_EXIT_MS)
-  const first = world.settle(SETTLE_MS - LAST_EXIT_MS)
+  const settleMs = isSlow ? SETTLE_SLOWLY_MS : SETTLE_MS
+  const first = world.settle(settleMs - LAST_EXIT_MS)
   let { unrest } = first
   let settledMs = LAST_EXIT_MS + first.tookMs
-  if (hadRefusals()) {
-    world.run(SETTLE_AFTER_REFUSALS_MS, () => !hadRefusals())
-    const second = world.settle(SETTLE_MS)
+  if (isAvoided()) {
+    world.run(AVOIDED_MS, () => !isAvoided())
+    const second = world.settle(settleMs)
     unrest = second.unrest
     settledMs += second.tookMs
   }

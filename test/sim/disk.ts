@@ -12,6 +12,7 @@ interface Write {
 export class SimDisk {
   clientId: number
   starts = 0
+  fence = 0
   /** Refuses every write while true. */
   isFull = false
   #durable: readonly Uint8Array[]

@@ -132,6 +132,7 @@ export class SimHost {
       random: createRandom(seed),
       updates: disk.read(),
       claims: this.tasks.keptClaims,
+      fence: disk.fence,
       nowMs,
     })
     this.swim = new Swim({
@@ -277,6 +278,9 @@ export class SimHost {
         return
       case 'guard':
         return this.tasks.guard(effect.orders)
+      case 'keep-fence':
+        if (!this.disk.isFull) this.disk.fence = effect.fence
+        return
       case 'start':
       case 'stop':
       case 'remove':

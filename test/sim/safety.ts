@@ -130,9 +130,9 @@ export class Safety {
     { task, slot, spec, fence }: Extract<Effect, { kind: 'start' }>,
     hosts: readonly SimHost[],
   ): void {
+    if (!needsClaim(spec)) return
     const before = this.#fences.get(slot) ?? -1
     this.#fences.set(slot, Math.max(before, fence))
-    if (!needsClaim(spec)) return
     if (fence < before) this.#fail(5, `${host.name} starts ${task} with the token of an older task`)
     for (const other of hosts) {
       for (const launch of other.tasks.live.values()) {

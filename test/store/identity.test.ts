@@ -11,7 +11,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t from 'tap'
 import { readClusterFile, writeClusterFile } from '../../src/store/cluster-file.ts'
-import { openIdentity, keepClientId } from '../../src/store/identity.ts'
+import { openIdentity, keepClientId, keepFence } from '../../src/store/identity.ts'
 import { createNodeKey } from '../../src/util/keys.ts'
 
 const root = mkdtempSync(join(tmpdir(), 'shoal-identity-'))
@@ -98,7 +98,24 @@ t.test('keepClientId() changes the log, and neither the key nor the count', asyn
     seed: before.seed,
     clientId: 12_345,
     incarnation: before.incarnation + 1,
+    fence: 0,
+    recentStarts: 1,
   })
+})
+
+t.test('keepFence() keeps the number, and nothing else changes', async t => {
+  const dir = freshDir()
+  const before = openIdentity(dir)
+  t.equal(before.fence, 0)
+  t.equal(before.recentStarts, 0)
+  keepFence(dir, 1_700_000_000_000)
+  t.same(openIdentity(dir), {
+    ...before,
+    incarnation: before.incarnation + 1,
+    fence: 1_700_000_000_000,
+    recentStarts: 1,
+  })
+  t.equal(openIdentity(dir).recentStarts, 2)
 })
 
 t.test('the cluster file comes back as it was written, for its owner only', async t => {

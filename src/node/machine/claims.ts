@@ -60,6 +60,8 @@ export interface ClaimsOptions {
   readonly kept: readonly KeptClaim[]
   readonly nowMs: number
   readonly admitted: () => ReadonlySet<NodeId>
+  /** A token above all that this node knows of: where every witness has forgotten, this one still goes on. */
+  readonly freshToken: () => number
 }
 
 interface Released {
@@ -69,6 +71,11 @@ interface Released {
 
 /** What nodes say to one another about claims. */
 export type ClaimMessage = Extract<Message, { readonly kind: 'claim' | 'granted' | 'release' }>
+
+/** True for a message about claims. */
+export function isClaimMessage(message: Message): message is ClaimMessage {
+  return message.kind === 'claim' || message.kind === 'granted' || message.kind === 'release'
+}
 
 interface Asked {
   want: Want
@@ -118,6 +125,11 @@ export class Claims {
   /** Counts the changes of what this node holds. */
   get changes(): number {
     return this.#changes
+  }
+
+  /** The highest token that this node's witness has granted. */
+  get tokenMax(): number {
+    return this.#witness.tokenMax
   }
 
   /** When to call {@link Claims.ask} if nothing happens before. */
@@ -174,7 +186,7 @@ export class Claims {
         asked.want = want
         continue
       }
-      const token = this.#held.get(slot)?.token ?? this.#nextToken(slot, nowMs)
+      const token = this.#held.get(slot)?.token ?? this.#nextToken(slot)
       const fields = { sinceMs: nowMs, askAtMs: nowMs, refusal: undefined }
       this.#asked.set(slot, { want, token, ...fields })
       this.#released.delete(slot)
@@ -234,7 +246,7 @@ export class Claims {
     const renews = held !== undefined && nowMs < held.endMs
     // One that ran out whole is asked for like any other, as somebody else may have had it since.
     if (held !== undefined && !renews && asked.token <= held.token) {
-      asked.token = this.#nextToken(slot, nowMs)
+      asked.token = this.#nextToken(slot)
     }
     const token = renews ? held.token : asked.token
     return { claim: { slot, token, termMs, renews }, lostAfterMs, grantedBy: new Set() }
@@ -322,12 +334,8 @@ export class Claims {
     return [...admitted()].filter(node => node !== self).map(to => ({ kind: 'send', to, message }))
   }
 
-  /**
-   * One above all that is known here, and never below the time: where every witness has
-   * forgotten, as after a loss of power everywhere, the clocks go on.
-   */
-  #nextToken(slot: SlotId, nowMs: number): number {
+  #nextToken(slot: SlotId): number {
     const known = Math.max(this.#witness.tokenOf(slot), this.#held.get(slot)?.token ?? 0)
-    return Math.max(known + 1, Math.floor(nowMs))
+    return Math.max(known + 1, this.#options.freshToken())
   }
 }

@@ -86,6 +86,8 @@ export type Effect =
   | { readonly kind: 'reload' }
   /** Keep this writer id from now on, durably, before the next `persist`. */
   | { readonly kind: 'keep-client-id'; readonly clientId: number }
+  /** Keep this number for the next start, durably if the disk takes it, before what follows. */
+  | { readonly kind: 'keep-fence'; readonly fence: number }
   | { readonly kind: 'publish'; readonly message: Message }
   | { readonly kind: 'send'; readonly to: NodeId; readonly message: Message }
   | { readonly kind: 'reply'; readonly request: number; readonly result: EditResult }

@@ -11,7 +11,7 @@ import type { Gate, RemoteTask, Wait } from '../../reconcile/plan.ts'
 import type { Verify } from '../../util/keys.ts'
 import { workDigest } from '../../util/work-digest.ts'
 import { pick, shuffle, type Random } from '../../util/random.ts'
-import { Claims, type KeptClaim, type Want } from './claims.ts'
+import { Claims, isClaimMessage, type KeptClaim, type Want } from './claims.ts'
 import type {
   ClusterEvent,
   Effect,
@@ -48,6 +48,9 @@ export const RECORD_GATHER_MS = 20
 /** A node that leaves for good waits so long for others to take over before it stops its tasks. */
 export const LEAVE_TIMEOUT_MS = 60_000
 
+/** The disk is told of fencing tokens in steps of this, about one an hour, because they grow like the time in milliseconds. */
+const FENCE_STEP = 3_600_000
+
 /** Options of {@link NodeMachine}. */
 export interface NodeMachineOptions {
   readonly self: NodeId
@@ -70,6 +73,8 @@ export interface NodeMachineOptions {
   readonly claims?: readonly KeptClaim[]
   /** How often the daemon was started in the ten minutes before. @default never */
   readonly recentStarts?: number
+  /** What the last `keep-fence` said. @default 0 */
+  readonly fence?: number
   readonly nowMs: number
 }
 
@@ -111,6 +116,10 @@ export class NodeMachine {
   #areFactsStale = true
   #ownChanges = -1
   #claimChanges = 0
+  /** The highest fencing token that is known of. */
+  #fence: number
+  /** No token above this is known of, as the disk has it. */
+  #keptFence: number
   #orders: readonly GuardOrder[] = []
   #offerAtMs: number
   #leave:
@@ -142,6 +151,7 @@ export class NodeMachine {
     this.#members = new Members(self, nowMs)
     this.#own = new OwnTasks({ self, random })
     this.#record = new OwnRecord(options)
+    this.#fence = this.#keptFence = options.fence ?? 0
     this.#claims = new Claims({
       self,
       random,
@@ -149,6 +159,7 @@ export class NodeMachine {
       isNew: options.incarnation === 1,
       kept: options.claims ?? [],
       admitted: () => this.#desk.admitted,
+      freshToken: () => this.#freshFence(),
     })
     this.#stability = new Stability({ recentStarts: options.recentStarts ?? 0, nowMs })
     this.#offerAtMs = nowMs + random() * OFFER_INTERVAL_MS
@@ -177,7 +188,10 @@ export class NodeMachine {
     this.#noticeDocument(effects)
     this.#settle(effects)
     this.#version++
-    return effects
+    this.#fence = Math.max(this.#fence, this.#claims.tokenMax)
+    if (this.#fence <= this.#keptFence) return effects
+    this.#keptFence = this.#fence + FENCE_STEP
+    return [{ kind: 'keep-fence', fence: this.#keptFence }, ...effects]
   }
 
   /** Counts the events so far: a view made at the same count is still true. */
@@ -272,15 +286,9 @@ export class NodeMachine {
   }
 
   #receive(from: NodeId, message: Message): Effect[] {
-    switch (message.kind) {
-      case 'claim':
-      case 'granted':
-      case 'release':
-        if (!this.#desk.admitted.has(from)) return []
-        return this.#claims.receive(from, message, this.#nowMs)
-      default:
-        return this.#inbox.receive(from, message, this.#nowMs)
-    }
+    if (!isClaimMessage(message)) return this.#inbox.receive(from, message, this.#nowMs)
+    if (!this.#desk.admitted.has(from)) return []
+    return this.#claims.receive(from, message, this.#nowMs)
   }
 
   /** A changed document changes what is wanted, and who takes part. */
@@ -333,6 +341,7 @@ export class NodeMachine {
     this.#isPlanStale = true
     if (affectsPlacement(before, after)) this.#isPlacementStale = true
     this.#seeMoves(before, after)
+    this.#fence = Math.max(this.#fence, after.fence)
     const told = tellingsOf(before, after, this.#nowMs).map(asEffect)
     return [...told, ...this.#placing.compare(after, this.#nowMs)]
   }
@@ -515,12 +524,18 @@ export class NodeMachine {
     return [{ kind: 'guard', orders }]
   }
 
-  /** A token above that of every task of the slot that is known of: its claim's, where it has one. */
+  /** The fencing token of a new task: that of its claim, where it has one, and above all others that are known of in any case. */
   #fenceOf(slot: SlotId): number {
     const app = this.#desk.doc.read().apps.get(appOfSlot(slot))
-    if (app !== undefined && needsClaim(app.spec)) return this.#claims.tokenOf(slot)
-    const known = this.#book.tasksOf(slot).map(({ task }) => task.fence ?? 0)
-    return Math.max(Math.floor(this.#nowMs), 1 + Math.max(0, ...known))
+    const isClaimed = app !== undefined && needsClaim(app.spec)
+    const fence = isClaimed ? this.#claims.tokenOf(slot) : this.#freshFence()
+    this.#fence = Math.max(this.#fence, fence)
+    return fence
+  }
+
+  /** Above every token that this node knows of, and never below the time: should all forget at once, the clocks go on. */
+  #freshFence(): number {
+    return Math.max(this.#fence + 1, Math.floor(this.#nowMs))
   }
 
   /** What others say of a slot, and since when that can be relied on: not while its node is in doubt, nor after a new start until it spoke. */
@@ -573,6 +588,7 @@ export class NodeMachine {
       leaving: this.#leave !== undefined,
       steady: this.#stability.isSteady(this.#nowMs),
       flapping: this.#stability.isFlapping(this.#nowMs),
+      fence: this.#fence,
       ...this.#placing.hashes,
     })
     if (next === undefined) return false

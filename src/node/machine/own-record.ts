@@ -23,6 +23,7 @@ export type RecordBody = Pick<
   | 'leaving'
   | 'steady'
   | 'flapping'
+  | 'fence'
 >
 
 /** What this node says of itself: builds each next version, and the message that tells the others. */
@@ -86,6 +87,8 @@ export class OwnRecord {
   }
 }
 
+/** True when there is nothing to tell. That others' tokens went up is told along with something else. */
 function isSame(before: NodeRecord, after: NodeRecord): boolean {
-  return JSON.stringify({ ...before, seq: 0 }) === JSON.stringify({ ...after, seq: 0 })
+  const rest = { seq: 0, fence: 0 }
+  return JSON.stringify({ ...before, ...rest }) === JSON.stringify({ ...after, ...rest })
 }

@@ -89,6 +89,7 @@ const record = z.looseObject({
   leaving: z.boolean(),
   steady: z.boolean(),
   flapping: z.boolean(),
+  fence: count,
 })
 
 const signed = z.strictObject({ record, signature: bytes })

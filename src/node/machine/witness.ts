@@ -44,10 +44,16 @@ interface Entry {
 export class Witness {
   readonly #entries = new Map<SlotId, Entry>()
   readonly #knowsSinceMs: number
+  #tokenMax = 0
 
   /** @param isNew True at a node's very first start: it has promised nothing before. */
   constructor({ isNew, nowMs }: { readonly isNew: boolean; readonly nowMs: number }) {
     this.#knowsSinceMs = isNew ? -Infinity : nowMs
+  }
+
+  /** The highest token that was ever granted here. */
+  get tokenMax(): number {
+    return this.#tokenMax
   }
 
   /** Decides on a claim, and remembers what it grants. */
@@ -65,6 +71,7 @@ export class Witness {
       return { slot, ok: false, token: known, leftMs }
     }
     if (token < known || (token === known && isOther)) return { slot, ok: false, token: known }
+    this.#tokenMax = Math.max(this.#tokenMax, token)
     this.#entries.delete(slot)
     this.#entries.set(slot, { holder: from, token, untilMs: nowMs + termMs })
     this.#bound(nowMs)

@@ -39,6 +39,7 @@ export const anyRecord: fc.Arbitrary<NodeRecord> = fc
     leaving: fc.boolean(),
     steady: fc.boolean(),
     flapping: fc.boolean(),
+    fence: fc.nat(),
     tasks: fc.uniqueArray(anyTask, { maxLength: 8, selector: ({ id }) => id }),
     refused: fc.boolean(),
     inputsHash: fc.constantFrom('', '00ff'),
