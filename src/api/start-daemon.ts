@@ -38,7 +38,6 @@ export async function startDaemon(choices: NodeChoices, log: Logger): Promise<Ru
   const options = nodeOptions(choices)
   const { promise: ended, resolve: end } = Promise.withResolvers<{ readonly isBroken: boolean }>()
   let hasLeft = false
-  let isBroken = false
   let closing: Promise<void> | undefined
 
   const daemon: Daemon = {
@@ -57,11 +56,7 @@ export async function startDaemon(choices: NodeChoices, log: Logger): Promise<Ru
   let current = await open(options)
 
   async function open(opened: NodeOptions): Promise<Open> {
-    const node = await startNode(opened, log, error => {
-      log.fatal({ err: error }, 'the liveness worker died: the daemon ends, its tasks run on')
-      isBroken = true
-      void close()
-    })
+    const node = await startNode(opened, log)
     try {
       return {
         node,
@@ -96,7 +91,7 @@ export async function startDaemon(choices: NodeChoices, log: Logger): Promise<Ru
       await current.api.close()
       await current.node.close()
       if (hasLeft) await forgetCluster(options.dataDir)
-      end({ isBroken })
+      end({ isBroken: false })
     })()
     await closing
   }

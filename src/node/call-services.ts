@@ -7,6 +7,7 @@ import type { ClusterFile } from '../store/cluster-file.ts'
 import { fromBytes, toBytes } from '../util/bytes.ts'
 import type { Verify } from '../util/keys.ts'
 import { z } from 'zod'
+import { LIVENESS_SERVICE } from './liveness-stream.ts'
 import type { NodeMachine } from './machine/node-machine.ts'
 import type { EditResult, NodeEvent } from './machine/events.ts'
 import type { Requests } from './requests.ts'
@@ -20,6 +21,8 @@ export interface CallServicesOptions {
   readonly verify: Verify
   readonly log: Logger
   readonly logs: (task: TaskId, options: LogOptions) => AsyncIterable<LogChunk>
+  /** Answers a liveness message that came by stream. */
+  readonly liveness: (from: NodeId, datagram: Uint8Array) => Promise<readonly Uint8Array[]>
 }
 
 const logsRequest = z.strictObject({
@@ -53,6 +56,8 @@ export function createCallServices(options: CallServicesOptions): TransportListe
         return admit(call.from, call.body)
       case 'logs':
         return sendLogs(call.body, signal)
+      case LIVENESS_SERVICE:
+        return answerLiveness(call.from, call.body)
       default:
         return refuse(`this node has no service "${call.service}": it may run an older version`)
     }
@@ -102,6 +107,10 @@ export function createCallServices(options: CallServicesOptions): TransportListe
     event: Omit<Extract<NodeEvent, { kind: 'edited' }>, 'request'>,
   ): Promise<EditResult> {
     return await options.requests.make(request => options.push({ ...event, request }))
+  }
+
+  async function* answerLiveness(from: NodeId, datagram: Uint8Array): AsyncIterable<Uint8Array> {
+    yield* await options.liveness(from, datagram)
   }
 
   async function* sendLogs(body: Uint8Array, signal: AbortSignal): AsyncIterable<Uint8Array> {

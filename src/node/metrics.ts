@@ -4,6 +4,7 @@ import type { Liveness } from '../gossip/liveness/start-liveness.ts'
 import type { Transport } from '../gossip/transport.ts'
 import { TASK_STATES } from '../model/task.ts'
 import type { NodeMachine } from './machine/node-machine.ts'
+import type { Stalls } from './stall-watch.ts'
 
 /** What is measured. */
 export interface MetricsOptions {
@@ -11,6 +12,8 @@ export interface MetricsOptions {
   readonly dns: DnsServer
   readonly liveness: Liveness
   readonly transport: Transport
+  /** Stalls of the main thread. */
+  readonly stalls: () => Stalls
 }
 
 /**
@@ -25,7 +28,7 @@ export function createMetrics(options: MetricsOptions): () => Promise<string> {
 }
 
 function createRegistry(
-  { machine, dns, liveness, transport }: MetricsOptions,
+  { machine, dns, liveness, transport, stalls }: MetricsOptions,
   client: typeof import('prom-client'),
 ): Registry {
   const registry = new client.Registry()
@@ -82,6 +85,49 @@ function createRegistry(
       for (const [reason, count] of Object.entries(liveness.counters()))
         dropped.set({ reason }, count)
     },
+  )
+  gauge(
+    'shoal_liveness_sent_total',
+    'Liveness messages sent, by way: datagrams (UDP), and streams (TCP) where these do not get through.',
+    ['way'],
+    sent => {
+      const { sent: datagrams, streamsSent } = liveness.traffic()
+      sent.set({ way: 'datagram' }, datagrams)
+      sent.set({ way: 'stream' }, streamsSent)
+    },
+  )
+  gauge(
+    'shoal_liveness_by_stream',
+    'Nodes that UDP does not reach, and that are watched over TCP.',
+    [],
+    nodes => nodes.set(liveness.byStream().size),
+  )
+  gauge(
+    'shoal_liveness_self_doubt',
+    'How much this node doubts itself (local health of Lifeguard): 0 is well, and slows its probes above.',
+    [],
+    doubt => doubt.set(liveness.traffic().health),
+  )
+  gauge(
+    'shoal_liveness_restarts_total',
+    'How often the liveness worker broke and was started again.',
+    [],
+    restarts => restarts.set(liveness.restarts()),
+  )
+  gauge(
+    'shoal_stalls_total',
+    'How often a thread did not run when it was due: the main one for 250 ms, the liveness worker for 60 ms.',
+    ['thread'],
+    found => {
+      found.set({ thread: 'main' }, stalls().count)
+      found.set({ thread: 'liveness' }, liveness.traffic().stalls)
+    },
+  )
+  gauge('shoal_stalled_seconds_total', 'For how long the main thread did not run.', [], seconds =>
+    seconds.set(stalls().totalMs / 1000),
+  )
+  gauge('shoal_longest_stall_seconds', 'The longest stall of the main thread.', [], seconds =>
+    seconds.set(stalls().longestMs / 1000),
   )
   gauge('shoal_dns_queries_total', 'DNS queries answered.', ['proto'], queries => {
     const { udp, tcp } = dns.counters().queries

@@ -21,6 +21,7 @@ import { NodeMachine } from './machine/node-machine.ts'
 import { parseMessage } from './machine/wire.ts'
 import { JoinError } from './found-cluster.ts'
 import { createMetrics } from './metrics.ts'
+import { createLivenessStream } from './liveness-stream.ts'
 import { createNewsCheck } from './news-check.ts'
 import { openFolder, type OpenFolder } from './open-cluster.ts'
 import { openDns } from './open-dns.ts'
@@ -29,12 +30,16 @@ import { PeerSync } from './peer-sync.ts'
 import { createPerform } from './perform-effect.ts'
 import { Requests } from './requests.ts'
 import type { NodeService } from './service.ts'
+import { startStallWatch } from './stall-watch.ts'
 import { startTaskRunner, type TaskRunner, type TaskRunnerOptions } from './task-runner.ts'
 import { startTrimmingHeap } from './trim-heap.ts'
 import { VERSION } from './version.ts'
 
 /** Changes are gathered for so long before DNS and the others' addresses follow, in milliseconds. */
 const SYNC_MS = 10
+
+/** Stalls of the main thread from this on are told to the operator, in milliseconds. */
+const STALL_TOLD_MS = 1_000
 
 /** A node that runs. */
 export interface Node {
@@ -47,14 +52,9 @@ export interface Node {
  * Starts a node: opens its folder, makes or joins a cluster if it has none, and
  * brings up gossip, liveness, the runtimes and DNS around one machine.
  *
- * @param onBroken Called when a part that the node cannot do without has died: close it, and start again.
  * @throws {Error} With one line that says what to do.
  */
-export async function startNode(
-  options: NodeOptions,
-  log: Logger,
-  onBroken: (error: Error) => void,
-): Promise<Node> {
+export async function startNode(options: NodeOptions, log: Logger): Promise<Node> {
   await using stack = new AsyncDisposableStack()
   const folder = await openFolder(options, log)
   stack.defer(() => folder.store.close())
@@ -96,6 +96,7 @@ export async function startNode(
       log: line => log.info(line),
       listener: listen({
         push,
+        connectionUp: node => parts.liveness?.connectionUp(node),
         connectionLost: node => parts.liveness?.connectionLost(node),
         refused: (node, reason) => {
           events.add({ timeMs: Date.now(), kind: 'refused', subject: node, text: reason })
@@ -110,6 +111,8 @@ export async function startNode(
           verify,
           log,
           logs: (task, logOptions) => localLogs(machine, parts.runner!, task, logOptions),
+          liveness: async (from, datagram) =>
+            (await parts.liveness?.takeStream(from, datagram)) ?? [],
         }),
       }),
     }),
@@ -122,7 +125,8 @@ export async function startNode(
       psk,
       bind: { address: bind, port: options.port },
       incarnation: folder.identity.incarnation,
-      onError: onBroken,
+      stream: createLivenessStream(transport),
+      log: (message, error) => log.error(error === undefined ? {} : { err: error }, message),
     }),
   )
   parts.liveness = liveness
@@ -132,6 +136,12 @@ export async function startNode(
     else if (verdict.kind !== 'suspect') transport.disconnect(verdict.node)
     push({ kind: 'verdict-came', verdict })
   })
+  liveness.onReached((node, by) => {
+    const text = describeReach(liveness.port, by)
+    log.warn({ node }, text)
+    events.add({ timeMs: Date.now(), kind: 'node', subject: nameOf(machine, node), text })
+  })
+  for (const node of transport.connected()) liveness.connectionUp(node)
 
   const gate = createAdmissionGate(transport, machine.admitted)
   stack.defer(() => gate.close())
@@ -186,6 +196,14 @@ export async function startNode(
   })
   peers.update()
 
+  const stallWatch = startStallWatch(ms => {
+    if (ms < STALL_TOLD_MS) return
+    const text = `this daemon did not run for ${(ms / 1000).toFixed(1)} s: the machine is overloaded, or the daemon was stopped`
+    log.warn({ ms: Math.round(ms) }, text)
+    events.add({ timeMs: Date.now(), kind: 'node', subject: options.name, text })
+  })
+  stack.defer(() => stallWatch.close())
+
   const service = createService({
     cluster: folder.cluster.cluster,
     name: options.name,
@@ -194,7 +212,13 @@ export async function startNode(
     ports: { gossip: portOf(transport), probe: liveness.port, dns: dns.port },
     dns: { address: options.advertise, domain: DOMAIN },
     dataDir: options.dataDir,
-    metrics: createMetrics({ machine, dns, liveness, transport }),
+    metrics: createMetrics({
+      machine,
+      dns,
+      liveness,
+      transport,
+      stalls: () => stallWatch.stalls(),
+    }),
     psk,
     key,
     machine,
@@ -262,6 +286,7 @@ function addressOptions(
 /** Turns what the transport tells into events of the machine. */
 function listen(parts: {
   readonly push: Loop['push']
+  readonly connectionUp: (node: NodeId) => void
   readonly connectionLost: (node: NodeId) => void
   readonly refused: (node: NodeId, reason: string) => void
   readonly turnedAway: (by: NodeId, reason: string) => void
@@ -276,7 +301,10 @@ function listen(parts: {
   return {
     onPublished: (_topic, from, bytes) => receive(from, bytes),
     onSent: receive,
-    onConnected: node => push({ kind: 'connected', node }),
+    onConnected: node => {
+      parts.connectionUp(node)
+      push({ kind: 'connected', node })
+    },
     onDisconnected: node => {
       parts.connectionLost(node)
       push({ kind: 'disconnected', node })
@@ -310,6 +338,17 @@ async function openRuntimes(
     log: tell,
   })
   return { docker, process: processes }
+}
+
+/** What an operator is told of a node that UDP does not reach, or reaches again. */
+function describeReach(port: number, by: 'stream' | 'datagram'): string {
+  return by === 'stream'
+    ? `does not answer UDP, and answers over TCP: it is watched by TCP alone, which sees failures later; open UDP port ${port} between the two nodes, both ways`
+    : 'answers UDP again'
+}
+
+function nameOf(machine: NodeMachine, node: NodeId): string {
+  return machine.book.get(node)?.name ?? node
 }
 
 function portOf(transport: Transport): number {

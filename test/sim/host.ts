@@ -206,7 +206,7 @@ export class SimHost {
     if (swim === undefined) return
     for (const effect of swim.handle(event, this.localMs)) {
       if (effect.kind === 'send') this.#sendDatagram(effect.to, effect.message)
-      else {
+      else if (effect.kind === 'verdict') {
         const { verdict } = effect
         this.#world.story.add(
           this.#world.nowMs,
@@ -308,7 +308,7 @@ export class SimHost {
     if (to === undefined) return
     for (const delayMs of this.#world.network.delays(this.node, node)) {
       this.#world.after(delayMs, () =>
-        to.hear({ kind: 'received', from: this.node, address: this.address, message }),
+        to.hear({ kind: 'received', from: this.node, route: this.address, message }),
       )
     }
   }

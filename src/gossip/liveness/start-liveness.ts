@@ -1,10 +1,14 @@
-import { Worker } from 'node:worker_threads'
 import type { NodeId } from '../../model/ids.ts'
 import type { Verdict } from '../../model/verdict.ts'
+import { backoffMs } from '../../util/backoff.ts'
+import { startWorker, type LivenessWorker } from './start-worker.ts'
+import { createStreamDesk, type StreamOut } from './stream-desk.ts'
 import type { ProbeAddress } from './swim-message.ts'
 import { swimOptions, type SwimOptions, type SwimPreset } from './swim-options.ts'
 import {
   COUNTERS,
+  DROP_REASONS,
+  TRAFFIC,
   type CounterName,
   type FromWorker,
   type ToWorker,
@@ -28,8 +32,14 @@ export interface LivenessOptions {
   readonly options?: Partial<SwimOptions>
   /** Makes the machine's choices repeatable; for tests. */
   readonly seed?: number
-  /** The worker broke or ended by itself. There is no liveness any more: close, and start again or exit. */
-  readonly onError: (error: Error) => void
+  /**
+   * Carries a message over the transport, for nodes that datagrams do not reach.
+   *
+   * @default none: where UDP is blocked, nodes are dead to each other
+   */
+  readonly stream?: StreamOut
+  /** Gets a line for the operator when the worker breaks or runs again. */
+  readonly log: (message: string, error?: Error) => void
 }
 
 /** What the worker has sent and received, and how it fares. Bytes are of datagrams, without UDP and IP headers. */
@@ -41,8 +51,12 @@ export interface Liveness {
   readonly port: number
   /** Whom to watch: the admitted nodes, each with where it listens as far as that is known. */
   setMembers(members: ReadonlyMap<NodeId, ProbeAddress | undefined>): void
+  /** There is a connection to a node: streams reach it. */
+  connectionUp(node: NodeId): void
   /** The last connection to a node closed: it is suspect at once, and has its chance to refute. */
   connectionLost(node: NodeId): void
+  /** Takes a message that came by stream from `from`, and gives the answers to it. */
+  takeStream(from: NodeId, datagram: Uint8Array): Promise<readonly Uint8Array[]>
   /** Tells the others that this node goes; resolves when the good-byes are out, after about 0.3 s. Nothing is answered afterwards. */
   leave(): Promise<void>
   /**
@@ -50,136 +64,195 @@ export interface Liveness {
    * none, and counts as dead. `verdict.incarnation` grows with the node's starts and refutations.
    */
   onVerdict(listener: (verdict: Verdict) => void): void
+  /** Calls `listener` when a node turns out to be reached by stream only, and when datagrams get through again. */
+  onReached(listener: (node: NodeId, by: 'stream' | 'datagram') => void): void
+  /** Nodes that datagrams do not get through to, or not back from. */
+  byStream(): ReadonlySet<NodeId>
   /** Datagrams thrown away, by reason, since the start. */
   counters(): Readonly<Record<WorkerDropReason, number>>
   /** Datagrams and bytes since the start; `health` is what it is now: 0 is well. */
   traffic(): Traffic
+  /** How often the worker broke and was started again. */
+  restarts(): number
   /** Ends the thread and frees the port, without a good-bye. */
   close(): Promise<void>
 }
 
-/** A worker that keeps a thousand members needs about 10 MB; this bounds it, not what it takes. */
-const RESOURCE_LIMITS = { maxOldGenerationSizeMb: 64, maxYoungGenerationSizeMb: 1, stackSizeMb: 2 }
+/** A worker that breaks is started again after so long. */
+const RESTART = { initialMs: 100, factor: 2, maxMs: 10_000 }
+/** One that ran for so long had not broken at its start, in milliseconds. */
+const STABLE_MS = 60_000
+/**
+ * Without a worker for so long, in milliseconds, this node hears nobody, and the others hold it dead by now: it takes
+ * itself to be cut off, so that what must not run twice is stopped.
+ */
+const CUT_OFF_MS = 3_000
 
 /**
- * Starts failure detection in a worker thread with its own UDP socket.
+ * Starts failure detection in a worker thread with its own UDP socket. A thread that breaks is started again, loudly,
+ * on the same port, and goes on with what the one before it held.
  *
  * @throws {Error} When the address cannot be listened on.
  */
 export async function startLiveness(options: LivenessOptions): Promise<Liveness> {
-  const { self, psk, bind, incarnation, seed, onError } = options
+  const { self, psk, incarnation, seed, log } = options
   const shared = new SharedArrayBuffer(COUNTERS.length * Float64Array.BYTES_PER_ELEMENT)
   const counters = new Float64Array(shared)
   const init: WorkerInit = {
     self,
     psk,
-    bind,
+    bind: options.bind,
     incarnation,
     options: swimOptions(options.preset, options.options),
     seed,
     counters: shared,
   }
-  // Sources run as they are; a published package is emitted JavaScript.
-  const file = import.meta.url.endsWith('.ts') ? './worker.ts' : './worker.js'
-  const worker = new Worker(new URL(file, import.meta.url), {
-    name: 'liveness',
-    workerData: init,
-    resourceLimits: RESOURCE_LIMITS,
-    execArgv: [],
-  })
-  const listening = Promise.withResolvers<number>()
+  // What a worker is told, and what it held, is kept for the next one.
+  let members: ReadonlyMap<NodeId, ProbeAddress | undefined> = new Map()
+  const connected = new Set<NodeId>()
+  const verdicts = new Map<NodeId, Verdict>()
+  const byStream = new Set<NodeId>()
+  const verdictListeners: ((verdict: Verdict) => void)[] = []
+  const reachedListeners: ((node: NodeId, by: 'stream' | 'datagram') => void)[] = []
   const left = Promise.withResolvers<void>()
-  const listeners: ((verdict: Verdict) => void)[] = []
-  let isEnded = false
+  const desk = createStreamDesk(options.stream, post)
+  let worker: LivenessWorker | undefined
   let leaving: Promise<void> | undefined
+  let isClosed = false
+  let restarts = 0
+  let failures = 0
+  let startedAtMs = performance.now()
+  let restartTimer: NodeJS.Timeout | undefined
+  let cutOffTimer: NodeJS.Timeout | undefined
 
-  worker.on('message', (message: FromWorker) => {
+  worker = await startWorker(init, onMessage, onEnded)
+  const { port } = worker
+
+  function onMessage(message: FromWorker): void {
     switch (message.kind) {
-      case 'listening':
-        listening.resolve(message.port)
-        break
-      case 'bind-failed':
-        listening.reject(cannotListen(bind, message.message))
-        break
       case 'verdict':
-        for (const listener of listeners) listener(message.verdict)
+        tell(message.verdict)
+        break
+      case 'reached':
+        if (message.by === 'stream') byStream.add(message.node)
+        else byStream.delete(message.node)
+        for (const listener of reachedListeners) listener(message.node, message.by)
+        break
+      case 'stream-out':
+        desk.carry(message)
+        break
+      case 'stream-answer':
+        desk.answer(message)
         break
       case 'left':
         left.resolve()
         break
+      case 'listening':
+      case 'bind-failed': // Of the start alone.
     }
-  })
-  worker.on('error', error => fail(error instanceof Error ? error : new Error(String(error))))
-  worker.on('exit', code =>
-    fail(new Error(`The liveness worker ended by itself, with code ${code}`)),
-  )
+  }
 
-  /** Tells once that the thread is gone, unless it was closed. */
-  function fail(error: Error): void {
-    left.resolve()
-    if (isEnded) return
-    isEnded = true
-    listening.reject(error)
-    onError(error)
+  function tell(verdict: Verdict): void {
+    verdicts.set(verdict.node, verdict)
+    for (const listener of verdictListeners) listener(verdict)
   }
 
   function post(message: ToWorker): void {
-    // eslint-disable-next-line unicorn/require-post-message-target-origin -- a thread, not a window.
-    if (!isEnded) worker.postMessage(message)
+    worker?.post(message)
   }
 
-  function read(name: CounterName): number {
-    return counters[COUNTERS.indexOf(name)]!
+  function onEnded(error: Error): void {
+    worker = undefined
+    byStream.clear()
+    desk.clear()
+    left.resolve()
+    if (isClosed || leaving !== undefined) return
+    failures = performance.now() - startedAtMs > STABLE_MS ? 1 : failures + 1
+    const waitMs = backoffMs(failures, RESTART)
+    log(`the liveness worker broke: it is started again in ${waitMs} ms`, error)
+    cutOffTimer ??= setTimeout(cutOff, CUT_OFF_MS)
+    restartTimer = setTimeout(() => void restart(), waitMs)
   }
 
-  async function close(): Promise<void> {
-    isEnded = true
-    await worker.terminate()
-  }
-
-  try {
-    const port = await listening.promise
-    return {
-      port,
-      setMembers: members => post({ kind: 'members', members }),
-      connectionLost: node => post({ kind: 'connection-lost', node }),
-      leave: () => {
-        if (leaving === undefined) post({ kind: 'leave' })
-        leaving ??= isEnded ? Promise.resolve() : left.promise
-        return leaving
-      },
-      onVerdict: listener => {
-        listeners.push(listener)
-      },
-      counters: () => ({
-        oversized: read('oversized'),
-        truncated: read('truncated'),
-        version: read('version'),
-        forged: read('forged'),
-        replayed: read('replayed'),
-        malformed: read('malformed'),
-        self: read('self'),
-        stranger: read('stranger'),
-      }),
-      traffic: () => ({
-        sent: read('sent'),
-        sentBytes: read('sentBytes'),
-        sendErrors: read('sendErrors'),
-        received: read('received'),
-        receivedBytes: read('receivedBytes'),
-        stalls: read('stalls'),
-        health: read('health'),
-      }),
-      close,
+  async function restart(): Promise<void> {
+    restarts++
+    startedAtMs = performance.now()
+    try {
+      const bind = { address: options.bind.address, port }
+      const started = await startWorker({ ...init, bind }, onMessage, onEnded)
+      if (isClosed) await started.close()
+      else goOn(started)
+    } catch (error) {
+      onEnded(error instanceof Error ? error : new Error(String(error)))
     }
-  } catch (error) {
-    await close()
-    throw error
   }
-}
 
-function cannotListen({ address, port }: ProbeAddress, reason: string): Error {
-  return new Error(
-    `Cannot listen for probes on UDP ${address} port ${port}: ${reason}. Choose a free port, or an address of this machine`,
-  )
+  function goOn(started: LivenessWorker): void {
+    worker = started
+    clearTimeout(cutOffTimer)
+    cutOffTimer = undefined
+    post({ kind: 'members', members })
+    post({ kind: 'recall', verdicts: [...verdicts.values()] })
+    for (const node of connected) post({ kind: 'connection-up', node })
+    log('the liveness worker runs again')
+  }
+
+  function cutOff(): void {
+    log('there is no liveness worker: all other nodes count as dead here until there is one')
+    for (const { node, kind, incarnation: known } of verdicts.values()) {
+      if (kind === 'alive' || kind === 'suspect') tell({ node, kind: 'dead', incarnation: known })
+    }
+  }
+
+  /** What was counted, by name. */
+  function read<Name extends CounterName>(names: readonly Name[]): Record<Name, number> {
+    const entries = names.map(name => [name, counters[COUNTERS.indexOf(name)]!] as const)
+    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- it has all of these names, and no others
+    return Object.fromEntries(entries) as Record<Name, number>
+  }
+
+  return {
+    port,
+    setMembers: admitted => {
+      members = admitted
+      for (const known of [verdicts, byStream]) {
+        for (const node of known.keys()) if (!members.has(node)) known.delete(node)
+      }
+      post({ kind: 'members', members })
+    },
+    connectionUp: node => {
+      connected.add(node)
+      post({ kind: 'connection-up', node })
+    },
+    connectionLost: node => {
+      connected.delete(node)
+      byStream.delete(node)
+      post({ kind: 'connection-lost', node })
+    },
+    takeStream: async (from, datagram) =>
+      worker === undefined ? [] : await desk.take(from, datagram),
+    leave: async () => {
+      clearTimeout(restartTimer)
+      if (leaving === undefined) post({ kind: 'leave' })
+      leaving ??= worker === undefined ? Promise.resolve() : left.promise
+      await leaving
+    },
+    onVerdict: listener => {
+      verdictListeners.push(listener)
+    },
+    onReached: listener => {
+      reachedListeners.push(listener)
+    },
+    byStream: () => byStream,
+    counters: () => read(DROP_REASONS),
+    traffic: () => read(TRAFFIC),
+    restarts: () => restarts,
+    close: async () => {
+      isClosed = true
+      clearTimeout(restartTimer)
+      clearTimeout(cutOffTimer)
+      desk.clear()
+      await worker?.close()
+    },
+  }
 }

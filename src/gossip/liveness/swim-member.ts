@@ -1,7 +1,7 @@
 import type { NodeId } from '../../model/ids.ts'
 import type { Verdict, VerdictKind } from '../../model/verdict.ts'
 import type { Rotating } from './swim-rotation.ts'
-import type { ProbeAddress, SwimUpdate } from './swim-message.ts'
+import type { ProbeAddress, Route, SwimUpdate } from './swim-message.ts'
 
 /** A verdict, or nothing heard of the node yet. */
 export type MemberState = VerdictKind | 'unseen'
@@ -18,12 +18,23 @@ export interface Member extends Rotating {
   incarnation: number
   /** It speaks with an older incarnation than it had before (an old backup, a lost disk): it must be told. */
   stale: boolean
+  /** The transport has a connection to it. */
+  isConnected: boolean
+  /** How many probes in a row were answered by stream only. */
+  missed: number
   /** When it was last told what is held against it outside of probes. */
   toldAtMs: number
 }
 
+/** So many probes in a row that only a stream carried: datagrams do not get through, rather than got lost. */
+const MISSED_BY_DATAGRAM = 3
+
 /** A member that nothing was heard of yet. */
-export function createMember(node: NodeId, address: ProbeAddress | undefined): Member {
+export function createMember(
+  node: NodeId,
+  address: ProbeAddress | undefined,
+  isConnected: boolean,
+): Member {
   return {
     place: -1,
     node,
@@ -32,18 +43,31 @@ export function createMember(node: NodeId, address: ProbeAddress | undefined): M
     state: 'unseen',
     incarnation: -1,
     stale: false,
+    isConnected,
+    missed: 0,
     toldAtMs: -Infinity,
   }
 }
 
-/** Where to send to a member, or nothing while nobody knows. */
+/** Where to send datagrams to a member, or nothing while nobody knows. */
 export function addressOf({ address, seenAt }: Member): ProbeAddress | undefined {
   return address ?? seenAt
 }
 
-/** True when there is somewhere to send to. */
-export function hasAddress(member: Member): boolean {
-  return addressOf(member) !== undefined
+/** True for a member that streams reach, and datagrams do not. */
+export function isByStream({ isConnected, missed }: Member): boolean {
+  return isConnected && missed >= MISSED_BY_DATAGRAM
+}
+
+/** The way to a member: datagrams where they get through, and nothing while there is no way. */
+export function routeTo(member: Member): Route | undefined {
+  if (isByStream(member)) return 'stream'
+  return addressOf(member) ?? (member.isConnected ? 'stream' : undefined)
+}
+
+/** True when there is a way to it. */
+export function isReachable(member: Member): boolean {
+  return member.isConnected || addressOf(member) !== undefined
 }
 
 /** True for members that take part: they are probed, gossiped to, and asked for help. */

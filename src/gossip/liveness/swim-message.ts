@@ -8,6 +8,12 @@ export interface ProbeAddress {
 }
 
 /**
+ * How a message travels: as a datagram to an address, or over the connection that the transport keeps to the
+ * node (`stream`), which gets through where a firewall lets no datagram pass.
+ */
+export type Route = ProbeAddress | 'stream'
+
+/**
  * News of one node, as it is gossiped. `by` is who accuses: suspicion ends
  * sooner the more different nodes accuse (Lifeguard, section IV-B).
  */

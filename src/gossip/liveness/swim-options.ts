@@ -51,6 +51,13 @@ export interface SwimOptions {
    */
   readonly lastCallMs: number
   /**
+   * So much longer lasts the suspicion of a node that only streams reach. These wait for the main threads at both
+   * ends, so it should be the longest stall of one that is no death; longer finds the death of such nodes later.
+   *
+   * @default 2500
+   */
+  readonly streamGraceMs: number
+  /**
    * How many of the nodes that hear of an accusation look for themselves at once, on average. More gives
    * confirmations (and the accused its notice) sooner, for one extra probe each; 0 leaves it to the rotation.
    *
@@ -126,6 +133,7 @@ const LAN: SwimOptions = {
   suspicionMaxMult: 6,
   confirmations: 2,
   lastCallMs: 200,
+  streamGraceMs: 2500,
   verifiers: 3,
   gossipIntervalMs: 100,
   gossipFanout: 3,

@@ -1,10 +1,13 @@
 import type { Member } from './swim-member.ts'
-import type { ProbeAddress } from './swim-message.ts'
+import type { Route } from './swim-message.ts'
 
 /** A probe of this node's own that waits for its answer. */
 export interface Probe {
   readonly seq: number
   readonly member: Member
+  readonly sentAtMs: number
+  /** It went by stream, too. */
+  isStreamed: boolean
   /** When helpers are asked; Infinity once they were. */
   askAtMs: number
   readonly failAtMs: number
@@ -19,7 +22,7 @@ export interface Relay {
   /** The asker's own name for it. */
   readonly forSeq: number
   readonly asker: Member
-  readonly askerAt: ProbeAddress
+  readonly askerAt: Route
   readonly target: Member
   readonly nackAtMs: number
 }
@@ -74,10 +77,12 @@ export class Probes {
     return index < 0 ? undefined : this.#relays.splice(index, 1)[0]
   }
 
-  /** Counts a helper's nack. */
-  nack(seq: number, from: Member): void {
+  /** Counts a helper's nack. False when nobody asked it. */
+  nack(seq: number, from: Member): boolean {
     const probe = this.#own.find(open => open.seq === seq)
-    if (probe?.helpers.includes(from) === true) probe.nacks++
+    if (probe?.helpers.includes(from) !== true) return false
+    probe.nacks++
+    return true
   }
 
   /** Probes whose direct answer is overdue: ask helpers. Each is returned once. */

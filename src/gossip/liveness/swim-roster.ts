@@ -2,9 +2,9 @@ import type { NodeId } from '../../model/ids.ts'
 import type { Random } from '../../util/random.ts'
 import {
   createMember,
-  hasAddress,
   isActive,
   isLost,
+  isReachable,
   type Member,
   type MemberState,
 } from './swim-member.ts'
@@ -20,9 +20,11 @@ import type { Electorate } from './swim-suspicions.ts'
 export class Roster {
   /** Members alive or suspect: probed in turn, gossiped to, asked for help. */
   readonly active: Rotation<Member>
-  /** Members dead or never seen, with an address to look for them at. */
+  /** Members dead or never seen, with a way to look for them. */
   readonly lost: Rotation<Member>
   readonly #members = new Map<NodeId, Member>()
+  /** Whom the transport is connected to, members or not: it learns of some nodes sooner. */
+  readonly #connected = new Set<NodeId>()
   #aliveCount = 0
 
   constructor(random: Random) {
@@ -67,6 +69,19 @@ export class Roster {
     this.#list(member)
   }
 
+  /** Remembers whether the transport has a connection to a node. Gives the member, if it is one. */
+  setConnected(node: NodeId, isConnected: boolean): Member | undefined {
+    if (isConnected) this.#connected.add(node)
+    else this.#connected.delete(node)
+    const member = this.#members.get(node)
+    if (member === undefined || member.isConnected === isConnected) return member
+    this.#unlist(member)
+    member.isConnected = isConnected
+    member.missed = 0
+    this.#list(member)
+    return member
+  }
+
   /**
    * Takes in who is admitted now. `isFresh` says that there is somebody to look for whom there was not:
    * a new member, or a lost one with a new address.
@@ -85,7 +100,7 @@ export class Roster {
       if (node === self) continue
       const known = this.#members.get(node)
       if (known === undefined) {
-        const member = createMember(node, address)
+        const member = createMember(node, address, this.#connected.has(node))
         this.#members.set(node, member)
         this.#list(member)
         isFresh = true
@@ -101,13 +116,13 @@ export class Roster {
 
   #list(member: Member): void {
     if (isActive(member)) this.active.add(member)
-    else if (isLost(member) && hasAddress(member)) this.lost.add(member)
+    else if (isLost(member) && isReachable(member)) this.lost.add(member)
     if (member.state === 'alive') this.#aliveCount++
   }
 
   #unlist(member: Member): void {
     if (isActive(member)) this.active.remove(member)
-    else if (isLost(member) && hasAddress(member)) this.lost.remove(member)
+    else if (isLost(member) && isReachable(member)) this.lost.remove(member)
     if (member.state === 'alive') this.#aliveCount--
   }
 }

@@ -9,11 +9,22 @@ interface Suspicion {
   readonly accusers: NodeId[]
   /** Somebody already holds it dead: as good as all confirmations. */
   settled: boolean
+  /** How much longer it lasts than those of others. */
+  readonly graceMs: number
+  /** This node told nobody, because it takes itself to be cut off. */
+  isQuiet: boolean
   /** When it would end if nobody had to be called first. */
   deadlineMs: number
   /** When the last call went out; Infinity before. Nobody is dead sooner than `lastCallMs` after. */
   calledAtMs: number
 }
+
+/**
+ * - `aloud`: others are told, and can confirm.
+ * - `settled`: somebody already holds the node dead, so that no confirmation is waited for.
+ * - `quiet`: nobody is told, because this node takes itself to be cut off.
+ */
+export type SuspicionKind = 'aloud' | 'settled' | 'quiet'
 
 /** How many nodes there are to judge by. */
 export interface Electorate {
@@ -64,12 +75,19 @@ export class Suspicions {
     return this.#nextMs
   }
 
-  /** Opens a suspicion; `settled` when somebody already holds the node dead. */
-  open(node: NodeId, by: NodeId, settled: boolean, electorate: Electorate, nowMs: number): void {
+  /** Opens a suspicion, which lasts `graceMs` longer than those of others. */
+  open(
+    node: NodeId,
+    { by, kind, graceMs }: { by: NodeId; kind: SuspicionKind; graceMs: number },
+    electorate: Electorate,
+    nowMs: number,
+  ): void {
     const suspicion = {
       startedAtMs: nowMs,
       accusers: [by],
-      settled,
+      graceMs,
+      settled: kind === 'settled',
+      isQuiet: kind === 'quiet',
       deadlineMs: 0,
       calledAtMs: Infinity,
     }
@@ -83,6 +101,7 @@ export class Suspicions {
     if (suspicion === undefined || suspicion.accusers.includes(by)) return false
     if (suspicion.accusers.length > this.#options.confirmations) return false
     suspicion.accusers.push(by)
+    suspicion.isQuiet = false
     this.#set(suspicion, electorate)
     return true
   }
@@ -92,13 +111,19 @@ export class Suspicions {
     const suspicion = this.#open.get(node)
     if (suspicion === undefined) return
     suspicion.settled = true
+    suspicion.isQuiet = false
     this.#set(suspicion, electorate)
   }
 
-  /** For how long the node has been suspect here, in milliseconds. */
+  /** True for a suspicion that nobody was told of and nobody shares. */
+  isQuiet(node: NodeId): boolean {
+    return this.#open.get(node)?.isQuiet === true
+  }
+
+  /** For how long the node has been suspect here beyond its grace, in milliseconds. */
   ageMs(node: NodeId, nowMs: number): number {
     const suspicion = this.#open.get(node)
-    return suspicion === undefined ? 0 : nowMs - suspicion.startedAtMs
+    return suspicion === undefined ? 0 : nowMs - suspicion.startedAtMs - suspicion.graceMs
   }
 
   /** Ends a suspicion, one way or the other. */
@@ -146,7 +171,8 @@ export class Suspicions {
 
   #set(suspicion: Suspicion, electorate: Electorate): void {
     const confirmed = suspicion.settled ? Infinity : suspicion.accusers.length - 1
-    suspicion.deadlineMs = suspicion.startedAtMs + suspicionMs(this.#options, electorate, confirmed)
+    const { startedAtMs, graceMs } = suspicion
+    suspicion.deadlineMs = startedAtMs + graceMs + suspicionMs(this.#options, electorate, confirmed)
     this.#nextMs = Math.min(this.#nextMs, this.#dueMs(suspicion))
   }
 

@@ -5,14 +5,13 @@
  * @module
  */
 
-import { createSocket, type RemoteInfo } from 'node:dgram'
-import { isIP, isIPv4, isIPv6 } from 'node:net'
 import { parentPort, workerData } from 'node:worker_threads'
 import type { NodeId } from '../../model/ids.ts'
 import { createRandom } from '../../util/random.ts'
 import { createCodec } from './codec.ts'
-import type { ProbeAddress, SwimMessage } from './swim-message.ts'
+import { openProbeSocket } from './probe-socket.ts'
 import type { SwimEvent } from './swim-event.ts'
+import type { Route } from './swim-message.ts'
 import { Swim } from './swim.ts'
 import {
   COUNTERS,
@@ -22,7 +21,14 @@ import {
   type WorkerInit,
 } from './worker-protocol.ts'
 
-const IPV4_IN_IPV6 = '::ffff:'
+/** A stream that the main thread has not taken on for so long, in milliseconds, does not get out: no answer to it proves nothing. */
+const HELD_MS = 60
+
+/** The answers to a message that came by stream: they go back the same way. */
+interface Answers {
+  readonly to: NodeId
+  readonly datagrams: Uint8Array[]
+}
 
 /** Runs the worker: binds, then turns datagrams, time and the main thread's messages into events of {@link Swim}. */
 function run(
@@ -32,28 +38,81 @@ function run(
   const { self, psk, bind, incarnation, options, seed } = init
   const counters = new Float64Array(init.counters)
   const codec = createCodec({ self, psk })
-  const random = seed === undefined ? Math.random : createRandom(seed)
-  const swim = new Swim({ self, incarnation, options, random, nowMs: performance.now() })
-  const type = isIPv6(bind.address) ? 'udp6' : 'udp4'
-  const socket = createSocket({ type, lookup: lookupAddress })
+  const swim = new Swim({
+    self,
+    incarnation,
+    spokenWith: read('incarnation'),
+    options,
+    random: seed === undefined ? Math.random : createRandom(seed),
+    nowMs: performance.now(),
+  })
+  const stallsBefore = read('stalls')
   let members: ReadonlySet<NodeId> = new Set()
   let timer: NodeJS.Timeout | undefined
   let timerAtMs = Infinity
   let isLeaving = false
+  /** When the streams were handed to the main thread that it has not taken on yet. */
+  const untaken: number[] = []
+
+  const socket = openProbeSocket(bind, {
+    onListening: port => tellMain({ kind: 'listening', port }),
+    onFailed: message => tellMain({ kind: 'bind-failed', message }),
+    onDatagram: (datagram, from) => {
+      count('received')
+      count('receivedBytes', datagram.length)
+      receive(datagram, from)
+    },
+    onSendError: () => count('sendErrors'),
+  })
 
   function count(name: CounterName, by = 1): void {
-    counters[COUNTERS.indexOf(name)]! += by
+    write(name, read(name) + by)
   }
 
-  function drive(event: SwimEvent): void {
+  function read(name: CounterName): number {
+    return counters[COUNTERS.indexOf(name)]!
+  }
+
+  function write(name: CounterName, value: number): void {
+    counters[COUNTERS.indexOf(name)] = value
+  }
+
+  function drive(event: SwimEvent, answers?: Answers): void {
     for (const effect of swim.handle(event, performance.now())) {
-      if (effect.kind === 'send') send(effect.address, effect.message)
-      else tellMain({ kind: 'verdict', verdict: effect.verdict })
+      switch (effect.kind) {
+        case 'send': {
+          const datagram = codec.seal(effect.message)
+          count('sent')
+          count('sentBytes', datagram.length)
+          socket.send(datagram, effect.address)
+          break
+        }
+        case 'stream': {
+          // Of its own, for a message between threads takes all of the memory that a view is of.
+          const datagram = new Uint8Array(codec.seal(effect.message))
+          count('streamsSent')
+          if (effect.to === answers?.to) answers.datagrams.push(datagram)
+          else carry(effect.to, datagram, effect.mayDial)
+          break
+        }
+        case 'verdict':
+          tellMain({ kind: 'verdict', verdict: effect.verdict })
+          break
+        case 'reached':
+          tellMain({ kind: 'reached', node: effect.node, by: effect.by })
+          break
+      }
     }
-    counters[COUNTERS.indexOf('health')] = swim.health
-    counters[COUNTERS.indexOf('stalls')] = swim.stalls
+    write('health', swim.health)
+    write('stalls', stallsBefore + swim.stalls)
+    write('incarnation', swim.incarnation)
     schedule()
     if (isLeaving && swim.wakeAtMs === Infinity) tellMain({ kind: 'left' })
+  }
+
+  function carry(to: NodeId, datagram: Uint8Array, mayDial: boolean): void {
+    untaken.push(performance.now())
+    tellMain({ kind: 'stream-out', to, datagram, mayDial })
   }
 
   function schedule(): void {
@@ -69,61 +128,52 @@ function run(
     // Read what already arrived before time is called: an answer in the buffer is an answer.
     setImmediate(() => {
       timerAtMs = Infinity
+      if (performance.now() - (untaken[0] ?? Infinity) > HELD_MS) drive({ kind: 'streams-held' })
       if (swim.wakeAtMs <= performance.now()) drive({ kind: 'tick' })
       else schedule()
     })
   }
 
-  function send({ address, port }: ProbeAddress, message: SwimMessage): void {
-    const datagram = codec.seal(message)
-    const target = type === 'udp6' && isIPv4(address) ? IPV4_IN_IPV6 + address : address
-    try {
-      socket.send(datagram, port, target, error => {
-        if (error !== null) count('sendErrors')
-      })
-    } catch {
-      // A port that no socket can send to: whoever announced it will count as dead.
-      count('sendErrors')
-      return
-    }
-    count('sent')
-    count('sentBytes', datagram.length)
-  }
-
-  function onDatagram(datagram: Buffer, { address, port }: RemoteInfo): void {
-    count('received')
-    count('receivedBytes', datagram.length)
+  /** Opens what came, from whomever. What came by stream must be of the node at the other end of it. */
+  function receive(datagram: Uint8Array, route: Route, by?: NodeId, answers?: Answers): void {
     const opened = codec.open(datagram)
     if ('dropped' in opened) {
       count(opened.dropped)
       return
     }
     const { from, message } = opened
-    if (!members.has(from)) {
-      count('stranger')
-      return
-    }
-    const plain = address.startsWith(IPV4_IN_IPV6) ? address.slice(IPV4_IN_IPV6.length) : address
-    drive({ kind: 'received', from, address: { address: plain, port }, message })
+    if (by !== undefined && by !== from) count('forged')
+    else if (members.has(from)) drive({ kind: 'received', from, route, message }, answers)
+    else count('stranger')
   }
 
-  socket.once('error', error => tellMain({ kind: 'bind-failed', message: error.message }))
-  socket.bind({ address: bind.address, port: bind.port, exclusive: true }, () => {
-    socket.removeAllListeners('error')
-    // From here on an error is one of the network (ICMP): that datagram is lost, nothing else.
-    socket.on('error', () => count('sendErrors'))
-    socket.on('message', onDatagram)
-    tellMain({ kind: 'listening', port: socket.address().port })
-  })
+  function receiveStream({ from, datagram, id }: Extract<ToWorker, { kind: 'stream-in' }>): void {
+    count('streamsReceived')
+    if (id === undefined) {
+      receive(datagram, 'stream', from)
+      return
+    }
+    const answers: Answers = { to: from, datagrams: [] }
+    receive(datagram, 'stream', from, answers)
+    tellMain({ kind: 'stream-answer', id, datagrams: answers.datagrams })
+  }
 
   return message => {
     switch (message.kind) {
       case 'members':
         members = new Set(message.members.keys())
-        drive({ kind: 'members', members: message.members })
+        drive(message)
         break
+      case 'recall':
+      case 'connection-up':
       case 'connection-lost':
-        drive({ kind: 'connection-lost', node: message.node })
+        drive(message)
+        break
+      case 'stream-in':
+        receiveStream(message)
+        break
+      case 'stream-taken':
+        untaken.shift()
         break
       case 'leave':
         isLeaving = true
@@ -133,19 +183,8 @@ function run(
   }
 }
 
-/** Addresses are numbers here; names are not looked up, because a resolver can hang. */
-function lookupAddress(
-  host: string,
-  _options: unknown,
-  done: (error: NodeJS.ErrnoException | null, address: string, family: number) => void,
-): void {
-  const family = isIP(host)
-  const error = family === 0 ? new Error(`Not an IP address: ${host}`) : null
-  done(error, host, family)
-}
-
 const port = parentPort
 if (port === null) throw new Error('worker.ts runs only as a worker of startLiveness')
-// eslint-disable-next-line typescript/no-unsafe-type-assertion -- only start-liveness.ts starts and posts to this file.
+// eslint-disable-next-line typescript/no-unsafe-type-assertion -- only start-worker.ts starts and posts to this file.
 const receive = run(workerData as WorkerInit, message => port.postMessage(message))
 port.on('message', receive)

@@ -244,6 +244,116 @@ for (const seed of seeds(3)) {
   })
 }
 
+for (const seed of seeds(5)) {
+  t.test(`who thaws accuses nobody, and no verdict of its dream is told: seed ${seed}`, async t => {
+    const wrong: string[] = []
+    let frozen: NodeId | undefined
+    const onVerdict = ({ node, kind }: Verdict, by: NodeId, atMs: number): void => {
+      if (frozen !== undefined && node !== frozen && kind !== 'alive')
+        wrong.push(`${by} holds ${node} for ${kind} at ${Math.round(atMs)} ms`)
+    }
+    const world = whole({ seed, nodes: 12, loss: 0.02, streams: true, onVerdict })
+    for (const forMs of [300, 1500, 10_000, 60_000]) {
+      frozen = world.nodes[7]!
+      world.freeze(frozen, forMs)
+      world.run(forMs)
+      // Others may suspect each other now and then at this loss; what the thawed one says is the question.
+      wrong.length = 0
+      world.run(3000, () => world.isWhole)
+      t.same(
+        wrong.filter(text => text.startsWith(`${frozen} `)),
+        [],
+        `after ${forMs} ms`,
+      )
+      world.run(3000)
+      t.ok(world.isWhole, `whole after ${forMs} ms`)
+    }
+  })
+
+  t.test(`who was cut off comes back without a word against others: seed ${seed}`, async t => {
+    const wrong: string[] = []
+    let alone: NodeId | undefined
+    const onVerdict = ({ node, kind }: Verdict, by: NodeId): void => {
+      if (alone !== undefined && by !== alone && node !== alone && kind !== 'alive')
+        wrong.push(`${by} holds ${node} for ${kind}`)
+    }
+    const world = whole({ seed, nodes: 10, onVerdict })
+    alone = world.nodes[3]!
+    world.split(world.nodes.filter(node => node !== alone))
+    world.run(10_000)
+    t.ok(world.nodes.every(node => node === alone || world.kind(alone, node) === 'dead'))
+    world.heal()
+    world.run(5000)
+    t.ok(world.isWhole)
+    t.same(wrong, [])
+  })
+
+  t.test(`where UDP to one node is blocked, it lives by TCP: seed ${seed}`, async t => {
+    const told = { verdicts: [] as string[], reached: [] as string[] }
+    let isBlocked = false
+    const world = whole({
+      seed,
+      nodes: 8,
+      streams: true,
+      onVerdict: ({ node, kind }, by) => {
+        if (isBlocked) told.verdicts.push(`${by} holds ${node} for ${kind}`)
+      },
+      onReached: (node, way, by) => told.reached.push(`${by} ${node} ${way}`),
+    })
+    const walled = world.nodes[2]!
+    const others = world.nodes.filter(node => node !== walled)
+    isBlocked = true
+    world.blockDatagrams(walled)
+    const expected = (way: string): string[] =>
+      others.flatMap(node => [`${node} ${walled} ${way}`, `${walled} ${node} ${way}`]).toSorted()
+    world.run(60_000)
+    t.same(told.verdicts, [], 'nobody is suspected')
+    t.same(told.reached.toSorted(), expected('stream'), 'and all say how it is reached')
+
+    world.stallMain(walled, 2000)
+    world.run(6000)
+    t.notOk(
+      told.verdicts.some(text => text.startsWith(walled)),
+      'it blames itself',
+    )
+    t.notOk(
+      told.verdicts.some(text => text.endsWith('dead')),
+      'a stall is no death',
+    )
+    t.ok(world.isWhole)
+
+    told.reached.length = 0
+    world.blockDatagrams(walled, false)
+    world.run(30_000)
+    t.same(told.reached.toSorted(), expected('datagram'))
+
+    world.blockDatagrams(walled)
+    world.run(10_000)
+    world.crash(walled)
+    t.ok(world.run(6000, () => world.agreed(walled, 'dead')) < 5000, 'it dies as others do')
+  })
+
+  t.test(
+    `where there is no UDP at all, a cluster forms and heals by TCP: seed ${seed}`,
+    async t => {
+      const world = new SwimWorld({ seed, nodes: 6, loss: 0.02, streams: true })
+      for (const node of world.nodes) world.blockDatagrams(node)
+      t.ok(world.run(5000, () => world.isWhole) < 5000)
+      world.run(30_000)
+      const [gone, ...others] = world.nodes as [NodeId, ...NodeId[]]
+      world.crash(gone)
+      t.ok(world.run(8000, () => world.agreed(gone, 'dead')) < 5000)
+      world.start(gone)
+      t.ok(world.run(5000, () => world.isWhole) < 5000)
+      world.split([gone, others[0]!, others[1]!], others.slice(2))
+      world.run(20_000)
+      t.equal(world.kind(gone, others[4]!), 'dead')
+      world.heal()
+      t.ok(world.run(5000, () => world.isWhole) < 5000)
+    },
+  )
+}
+
 t.test('clocks that differ by days change nothing', async t => {
   const world = new SwimWorld({ seed: 1, nodes: 10, clockMs: index => (index - 5) * 86_400_000 })
   t.ok(world.run(5000, () => world.isWhole) < 5000)

@@ -27,7 +27,7 @@ t.test('suspicionMs() falls from the longest to the shortest as others confirm',
 t.test('due() calls once before it ends, and never ends without a call', async t => {
   const suspicions = new Suspicions(OPTIONS)
   const electorate = { nodes: 10, confirmers: 8 }
-  suspicions.open(X, 'a' as NodeId, false, electorate, 0)
+  suspicions.open(X, { by: 'a' as NodeId, kind: 'aloud', graceMs: 0 }, electorate, 0)
   t.same(suspicions.due(6999), { call: [], over: [] })
   t.ok(suspicions.confirm(X, 'b' as NodeId, electorate))
   t.notOk(suspicions.confirm(X, 'b' as NodeId, electorate), 'the same accuser counts once')
@@ -42,9 +42,24 @@ t.test('due() calls once before it ends, and never ends without a call', async t
 
 t.test('prolong() gives the time back that this node slept through', async t => {
   const suspicions = new Suspicions(OPTIONS)
-  suspicions.open(X, 'a' as NodeId, true, { nodes: 10, confirmers: 8 }, 0)
+  suspicions.open(
+    X,
+    { by: 'a' as NodeId, kind: 'settled', graceMs: 0 },
+    { nodes: 10, confirmers: 8 },
+    0,
+  )
   suspicions.prolong(5000)
   t.same(suspicions.due(5999), { call: [], over: [] })
   t.same(suspicions.due(6000), { call: [X], over: [] })
   t.same(suspicions.due(6200), { call: [], over: [X] })
+})
+
+t.test('open() gives a node that only streams reach its grace', async t => {
+  const suspicions = new Suspicions(OPTIONS)
+  const how = { by: 'a' as NodeId, kind: 'settled', graceMs: 2500 } as const
+  suspicions.open(X, how, { nodes: 10, confirmers: 8 }, 0)
+  t.equal(suspicions.ageMs(X, 3000), 500, 'nor is it old enough for the word of another')
+  t.same(suspicions.due(3499), { call: [], over: [] })
+  t.same(suspicions.due(3500), { call: [X], over: [] })
+  t.same(suspicions.due(3700), { call: [], over: [X] })
 })

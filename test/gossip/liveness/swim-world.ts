@@ -16,10 +16,14 @@ export interface SwimWorldOptions {
   readonly loss?: number
   /** A datagram takes between these, in virtual milliseconds. */
   readonly delayMs?: readonly [min: number, max: number]
+  /** True to connect every node to every other, so that streams carry what datagrams do not. @default false */
+  readonly streams?: boolean
   /** How far ahead the clock of the node with this index is, in milliseconds. */
   readonly clockMs?: (index: number) => number
   /** Called with every verdict, as it is given. */
   readonly onVerdict?: (verdict: Verdict, by: NodeId, atMs: number) => void
+  /** Called when a node finds that only streams reach another, or datagrams do again. */
+  readonly onReached?: (node: NodeId, way: 'stream' | 'datagram', by: NodeId) => void
 }
 
 /** A machine in the world, with what is wrong with it. */
@@ -33,6 +37,10 @@ interface Host {
   readonly clockMs: number
   /** It does not run before then. */
   asleepUntilMs: number
+  /** The thread that carries its streams does not run before then. */
+  mainBusyUntilMs: number
+  /** A firewall drops its datagrams, both ways. */
+  isBlocked: boolean
   /** When its next wake-up is queued for; others in the queue are void. */
   wakeAtMs: number
 }
@@ -44,8 +52,16 @@ type Item =
       readonly host: Host
       readonly from: Host
       readonly message: SwimMessage
+      readonly isStream: boolean
     }
   | { readonly kind: 'act'; readonly act: () => void }
+
+/** TCP sends again what was lost after so long (RFC 6298, as Linux has it on a LAN). */
+const RETRANSMIT_MS = 200
+/** A stream that the main thread has not taken on for so long is held: the worker's own limit is about this. */
+const HELD_MS = 60
+/** A new connection takes a few round trips. */
+const CONNECT_MS = 20
 
 /**
  * Nodes that run nothing but {@link Swim}, on virtual time. Faults are set from
@@ -56,6 +72,8 @@ export class SwimWorld {
   readonly nodes: readonly NodeId[]
   /** Datagrams sent so far. */
   sent = 0
+  /** Messages that went by stream so far. */
+  streamed = 0
   readonly #options: SwimWorldOptions
   readonly #hosts: readonly Host[]
   readonly #byNode: ReadonlyMap<NodeId, Host>
@@ -76,6 +94,8 @@ export class SwimWorld {
       starts: 0,
       clockMs: options.clockMs?.(index) ?? 0,
       asleepUntilMs: 0,
+      mainBusyUntilMs: 0,
+      isBlocked: false,
       wakeAtMs: Infinity,
     }))
     this.nodes = this.#hosts.map(({ node }) => node)
@@ -130,6 +150,13 @@ export class SwimWorld {
     })
     const members = new Map(this.#hosts.map(other => [other.node, other.address]))
     this.tell(node, { kind: 'members', members })
+    if (this.#options.streams !== true) return
+    for (const other of this.running.filter(one => one !== node)) {
+      this.at(this.#nowMs + CONNECT_MS, () => {
+        this.tell(node, { kind: 'connection-up', node: other })
+        this.tell(other, { kind: 'connection-up', node })
+      })
+    }
   }
 
   /** Ends a node without a word. With `closesConnections`, others notice that their connections closed. */
@@ -146,6 +173,17 @@ export class SwimWorld {
   freeze(node: NodeId, forMs: number): void {
     const host = this.#host(node)
     host.asleepUntilMs = Math.max(host.asleepUntilMs, this.#nowMs + forMs)
+  }
+
+  /** The main thread of the node is busy for so long: its streams wait, and nothing else does. */
+  stallMain(node: NodeId, forMs: number): void {
+    const host = this.#host(node)
+    host.mainBusyUntilMs = Math.max(host.mainBusyUntilMs, this.#nowMs + forMs)
+  }
+
+  /** A firewall before the node drops all datagrams, both ways, or no longer does. */
+  blockDatagrams(node: NodeId, isBlocked = true): void {
+    this.#host(node).isBlocked = isBlocked
   }
 
   /** Datagrams pass only within an island; nodes on none are alone. */
@@ -202,12 +240,14 @@ export class SwimWorld {
       if (item.atMs !== host.wakeAtMs) return
       host.wakeAtMs = Infinity
       if (host.asleepUntilMs <= this.#nowMs) this.#tick(host)
-    } else if (host.asleepUntilMs > this.#nowMs) {
-      this.#queue.add(host.asleepUntilMs, item)
-      return
     } else {
-      const { from, message } = item
-      this.tell(host.node, { kind: 'received', from: from.node, address: from.address, message })
+      const { from, message, isStream } = item
+      const freeAtMs = isStream
+        ? Math.max(host.asleepUntilMs, host.mainBusyUntilMs)
+        : host.asleepUntilMs
+      const route = isStream ? 'stream' : from.address
+      if (freeAtMs > this.#nowMs) this.#queue.add(freeAtMs, item)
+      else this.tell(host.node, { kind: 'received', from: from.node, route, message })
       return
     }
     this.#wake(host)
@@ -229,27 +269,67 @@ export class SwimWorld {
 
   #perform(host: Host, effects: readonly SwimEffect[]): void {
     for (const effect of effects) {
-      if (effect.kind === 'send') this.#send(host, effect.to, effect.message)
-      else this.#options.onVerdict?.(effect.verdict, host.node, this.#nowMs)
+      switch (effect.kind) {
+        case 'send':
+          this.#send(host, effect.to, effect.message)
+          break
+        case 'stream':
+          this.#stream(host, effect.to, effect.message)
+          break
+        case 'verdict':
+          this.#options.onVerdict?.(effect.verdict, host.node, this.#nowMs)
+          break
+        case 'reached':
+          this.#options.onReached?.(effect.node, effect.by, host.node)
+          break
+      }
     }
   }
 
   #send(from: Host, to: NodeId, message: SwimMessage): void {
     this.sent++
-    const { loss = 0, delayMs: [minMs, maxMs] = [1, 5] } = this.#options
+    const { loss = 0 } = this.#options
     if (loss > 0 && this.random() < loss) return
-    if (this.#islands !== undefined) {
-      const island = this.#islands.get(from.node)
-      if (island === undefined || island !== this.#islands.get(to)) return
-    }
+    const host = this.#byNode.get(to)
+    if (host === undefined || from.isBlocked || host.isBlocked) return
+    if (this.#isCut(from.node, to)) return
     if (this.#lossy.size > 0) {
       const chance = this.#lossy.get(`${from.node}>${to}`)
       if (chance !== undefined && this.random() < chance) return
     }
+    this.#queue.add(this.#nowMs + this.#delayMs(), {
+      kind: 'deliver',
+      host,
+      from,
+      message,
+      isStream: false,
+    })
+  }
+
+  /** Over TCP: late rather than lost, if there is a way at all. */
+  #stream(from: Host, to: NodeId, message: SwimMessage): void {
     const host = this.#byNode.get(to)
-    if (host === undefined) return
-    const atMs = this.#nowMs + minMs + this.random() * (maxMs - minMs)
-    this.#queue.add(atMs, { kind: 'deliver', host, from, message })
+    if (this.#options.streams !== true || host === undefined) return
+    this.streamed++
+    const { node, mainBusyUntilMs } = from
+    if (mainBusyUntilMs > this.#nowMs + HELD_MS) {
+      this.at(this.#nowMs + HELD_MS, () => this.tell(node, { kind: 'streams-held' }))
+    }
+    if (this.#isCut(node, to)) return
+    let atMs = Math.max(this.#nowMs, mainBusyUntilMs) + this.#delayMs()
+    while (this.random() < (this.#options.loss ?? 0)) atMs += RETRANSMIT_MS
+    this.#queue.add(atMs, { kind: 'deliver', host, from, message, isStream: true })
+  }
+
+  #isCut(one: NodeId, other: NodeId): boolean {
+    if (this.#islands === undefined) return false
+    const island = this.#islands.get(one)
+    return island === undefined || island !== this.#islands.get(other)
+  }
+
+  #delayMs(): number {
+    const { delayMs: [minMs, maxMs] = [1, 5] } = this.#options
+    return minMs + this.random() * (maxMs - minMs)
   }
 
   #host(node: NodeId): Host {

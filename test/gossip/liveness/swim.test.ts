@@ -48,6 +48,10 @@ function pass(swim: Swim, toMs: number): void {
   while (swim.wakeAtMs < toMs) swim.handle({ kind: 'tick' }, swim.wakeAtMs)
 }
 
+function verdictsOf(effects: readonly SwimEffect[]): SwimEffect[] {
+  return effects.filter(({ kind }) => kind === 'verdict')
+}
+
 function sends(effects: readonly SwimEffect[]): { to: NodeId; message: SwimMessage }[] {
   return effects.flatMap(effect => (effect.kind === 'send' ? [effect] : []))
 }
@@ -149,7 +153,7 @@ t.test(
     const swim = create()
     tell(swim, 1, update('alive', X, 5), update('suspect', X, 5))
     const message: SwimMessage = { kind: 'probe', seq: 9, incarnation: 5, updates: [] }
-    const effects = swim.handle({ kind: 'received', from: X, address: at(99), message }, 2)
+    const effects = swim.handle({ kind: 'received', from: X, route: at(99), message }, 2)
     const accusation = update('suspect', X, 5, SELF)
     t.match(effects, [{ kind: 'send', to: X, address: at(99), message: { kind: 'ack', seq: 9 } }])
     t.same(sends(effects)[0]?.message.updates[0], accusation)
@@ -259,8 +263,186 @@ t.test('after a stall nobody is accused for what happened meanwhile', async t =>
   )
   t.equal(swim.stalls, 1)
   t.equal(swim.health, health + 1)
-  swim.handle({ kind: 'stalled', stallMs: 3000 }, swim.wakeAtMs)
-  t.equal(swim.stalls, 2)
+})
+
+t.test('a node that slept judges nobody before somebody answers it', async t => {
+  const swim = create()
+  tell(swim, 1, update('alive', A, 1), update('alive', B, 1), update('suspect', X, 1))
+  pass(swim, 500)
+  const wokeAtMs = swim.wakeAtMs + 60_000
+  const effects = swim.handle({ kind: 'tick' }, wokeAtMs)
+  // What lay in its buffers comes now: it says nothing of how things are.
+  effects.push(...tell(swim, wokeAtMs, update('alive', B, 1)))
+  while (swim.wakeAtMs < wokeAtMs + 1500) {
+    t.ok(swim.wakeAtMs >= wokeAtMs, 'it does not spin')
+    effects.push(...swim.handle({ kind: 'tick' }, swim.wakeAtMs))
+  }
+  t.same(verdictsOf(effects), [], 'probes failed, and a suspicion ran out: neither counts')
+  t.notOk(
+    sends(effects).some(({ message }) =>
+      message.updates.some(({ kind, node }) => kind === 'suspect' && node !== X),
+    ),
+  )
+  const late: SwimEffect[] = []
+  while (swim.wakeAtMs < wokeAtMs + 10_000) {
+    late.push(...swim.handle({ kind: 'tick' }, swim.wakeAtMs))
+  }
+  t.ok(verdictsOf(late).length > 0, 'silence in the end says that it is cut off')
+  t.same(
+    sends(late).filter(({ to, message }) =>
+      message.updates.some(({ node }) => node !== X && node !== to),
+    ),
+    [],
+    'which the accused are told, and nobody else',
+  )
+})
+
+t.test('a node that slept judges again as soon as somebody answers it', async t => {
+  const swim = create()
+  tell(swim, 1, update('alive', A, 1), update('alive', B, 1), update('suspect', X, 1))
+  pass(swim, 500)
+  const wokeAtMs = swim.wakeAtMs + 60_000
+  swim.handle({ kind: 'tick' }, wokeAtMs)
+  // From here on A answers all that it is asked, and nobody else does.
+  let effects: SwimEffect[] = []
+  const verdicts: string[] = []
+  for (let turn = 0; turn < 200 && verdicts.length === 0; turn++) {
+    const nowMs = swim.wakeAtMs
+    effects = swim.handle({ kind: 'tick' }, nowMs)
+    for (const { to, message } of sends(effects)) {
+      if (to !== A || (message.kind !== 'probe' && message.kind !== 'ask')) continue
+      const kind = message.kind === 'probe' ? 'ack' : 'nack'
+      const answer: SwimMessage = { kind, seq: message.seq, incarnation: 1, updates: [] }
+      effects.push(...swim.handle({ kind: 'received', from: A, message: answer }, nowMs + 1))
+    }
+    for (const effect of effects) {
+      if (effect.kind === 'verdict') verdicts.push(effect.verdict.kind)
+    }
+  }
+  t.match(verdicts, [/suspect|dead/])
+  t.ok(swim.wakeAtMs < wokeAtMs + 1500, 'sooner than silence would have it')
+})
+
+t.test('who heard nobody since it asked takes the fault to be its own', async t => {
+  const swim = create()
+  tell(swim, 1, update('alive', A, 1), update('alive', B, 1), update('alive', X, 1))
+  const before: SwimEffect[] = []
+  const silentAtMs = 1 + 5 * 300
+  while (swim.wakeAtMs < silentAtMs) before.push(...swim.handle({ kind: 'tick' }, swim.wakeAtMs))
+  t.same(
+    before.filter(({ kind }) => kind === 'verdict'),
+    [],
+    'no probe was answered, and nobody is accused',
+  )
+  t.ok(swim.health > 0)
+  swim.handle({ kind: 'tick' }, silentAtMs)
+  t.equal(swim.verdictOf(X)?.kind, 'suspect', 'silence: it is cut off')
+})
+
+t.test('who does not answer a datagram in time is asked by stream', async t => {
+  const swim = create()
+  tell(swim, 1, update('alive', A, 1))
+  swim.handle({ kind: 'connection-up', node: A }, 2)
+  const reached: string[] = []
+  let streams = 0
+  for (let turn = 0; turn < 100 && reached.length === 0; turn++) {
+    const nowMs = swim.wakeAtMs
+    for (const effect of swim.handle({ kind: 'tick' }, nowMs)) {
+      if (effect.kind !== 'stream' || effect.message.kind !== 'probe') continue
+      streams++
+      const answer: SwimMessage = {
+        kind: 'ack',
+        seq: effect.message.seq,
+        incarnation: 1,
+        updates: [],
+      }
+      const heard = swim.handle(
+        { kind: 'received', from: A, route: 'stream', message: answer },
+        nowMs + 5,
+      )
+      for (const { by } of heard.filter(({ kind }) => kind === 'reached') as { by: string }[]) {
+        reached.push(by)
+      }
+    }
+    t.equal(swim.verdictOf(A)?.kind, 'alive')
+  }
+  t.same(reached, ['stream'])
+  t.equal(streams, 3, 'a loss or two say nothing of the network')
+
+  // From now on it goes both ways at once, and a datagram that is answered ends it.
+  let both: SwimEffect[] = []
+  while (!both.some(({ kind }) => kind === 'stream')) {
+    both = swim.handle({ kind: 'tick' }, swim.wakeAtMs)
+  }
+  const probe = sends(both).find(({ message }) => message.kind === 'probe')
+  t.equal(probe?.to, A)
+  const answer: SwimMessage = { kind: 'ack', seq: probe!.message.seq, incarnation: 1, updates: [] }
+  const heard = swim.handle(
+    { kind: 'received', from: A, route: at(0), message: answer },
+    swim.wakeAtMs,
+  )
+  t.match(heard, [{ kind: 'reached', node: A, by: 'datagram' }])
+})
+
+t.test('what is held up in this node’s own main thread accuses nobody', async t => {
+  const swim = new Swim({
+    self: SELF,
+    incarnation: 1,
+    options: swimOptions('lan'),
+    random: createRandom(1),
+    nowMs: 0,
+  })
+  swim.handle({ kind: 'members', members: new Map([[A, undefined]]) }, 0)
+  swim.handle({ kind: 'connection-up', node: A }, 0)
+  const ack = (seq: number, nowMs: number): SwimEffect[] => {
+    const message: SwimMessage = { kind: 'ack', seq, incarnation: 1, updates: [] }
+    return swim.handle({ kind: 'received', from: A, route: 'stream', message }, nowMs)
+  }
+  ack(0, 1)
+  for (let answered = 0; answered < 4;) {
+    const nowMs = swim.wakeAtMs
+    for (const effect of swim.handle({ kind: 'tick' }, nowMs)) {
+      if (effect.kind !== 'stream' || effect.message.kind !== 'probe') continue
+      ack(effect.message.seq, nowMs + 1)
+      answered++
+    }
+  }
+  const heldFromMs = swim.wakeAtMs
+  while (swim.wakeAtMs < heldFromMs + 1200) {
+    const nowMs = swim.wakeAtMs
+    const effects = swim.handle({ kind: 'tick' }, nowMs)
+    if (effects.some(({ kind }) => kind === 'stream'))
+      swim.handle({ kind: 'streams-held' }, nowMs + 1)
+  }
+  t.equal(swim.verdictOf(A)?.kind, 'alive')
+})
+
+t.test('a machine goes on where the one before it ended', async t => {
+  const swim = new Swim({
+    self: SELF,
+    incarnation: 1,
+    spokenWith: INCARNATIONS_PER_START + 7,
+    options: swimOptions('lan'),
+    random: createRandom(1),
+    nowMs: 0,
+  })
+  t.equal(swim.incarnation, INCARNATIONS_PER_START + 8)
+  swim.handle({ kind: 'members', members: MEMBERS }, 0)
+  const verdicts = [
+    { node: A, kind: 'alive', incarnation: 3 },
+    { node: B, kind: 'suspect', incarnation: 4 },
+    { node: X, kind: 'left', incarnation: 5 },
+    { node: 'other' as NodeId, kind: 'alive', incarnation: 6 },
+  ] as const
+  swim.handle({ kind: 'recall', verdicts }, 0)
+  t.same(swim.verdicts().slice(1), verdicts.slice(0, 3))
+  const told: string[] = []
+  while (swim.wakeAtMs < 20_000) {
+    for (const effect of swim.handle({ kind: 'tick' }, swim.wakeAtMs)) {
+      if (effect.kind === 'verdict') told.push(`${effect.verdict.node} ${effect.verdict.kind}`)
+    }
+  }
+  t.same(told.toSorted(), ['a dead', 'a suspect', 'b dead'], 'it watches those it was told of')
 })
 
 t.test('a clock that goes back changes nothing', async t => {
