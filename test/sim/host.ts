@@ -131,7 +131,7 @@ export class SimHost {
       verify,
       random: createRandom(seed),
       updates: disk.read(),
-      claims: this.tasks.keptClaims,
+      orders: this.tasks.orders,
       fence: disk.fence,
       nowMs,
     })

@@ -1,6 +1,5 @@
 import type { TaskId } from '../../src/model/ids.ts'
 import type { Runtimes } from '../../src/model/node-record.ts'
-import type { KeptClaim } from '../../src/node/machine/claims.ts'
 import type { Effect, GuardOrder, NodeEvent } from '../../src/node/machine/events.ts'
 import { FakeEngine, type FakeEvent } from '../../src/runtime/fake-engine.ts'
 import type { Launch } from '../../src/runtime/runtime.ts'
@@ -57,10 +56,8 @@ export class TaskHost {
   }
 
   /** What the last daemon held, for the next one. */
-  get keptClaims(): KeptClaim[] {
-    return this.#orders.map(({ slot, token, untilMs, stopAtMs }) => {
-      return { slot, token, untilMs, endMs: stopAtMs }
-    })
+  get orders(): readonly GuardOrder[] {
+    return this.#orders
   }
 
   /** The watchdog takes its orders, and looks at them several times a second. */

@@ -1,6 +1,6 @@
 import type { NodeId, SlotId } from '../../model/ids.ts'
 import type { Random } from '../../util/random.ts'
-import type { Effect, Message } from './events.ts'
+import type { Effect, GuardOrder, Message } from './events.ts'
 import { isMajority } from './majority.ts'
 import { Witness, type Claim, type Grant } from './witness.ts'
 
@@ -46,18 +46,14 @@ export interface Held {
   readonly endMs: number
 }
 
-/** A claim of before a restart of the daemon, as its shell kept it. */
-export interface KeptClaim extends Held {
-  readonly slot: SlotId
-}
-
 /** Options of {@link Claims}. */
 export interface ClaimsOptions {
   readonly self: NodeId
   readonly random: Random
   /** True at the node's very first start. */
   readonly isNew: boolean
-  readonly kept: readonly KeptClaim[]
+  /** What was held before the daemon was restarted. */
+  readonly kept: readonly GuardOrder[]
   readonly nowMs: number
   readonly admitted: () => ReadonlySet<NodeId>
   /** A token above all that this node knows of: where every witness has forgotten, this one still goes on. */
@@ -113,13 +109,17 @@ export class Claims {
   readonly #asked = new Map<SlotId, Asked>()
   readonly #released = new Map<SlotId, { readonly token: number; times: number; atMs: number }>()
   readonly #rounds = new Map<number, Round>()
-  #round = 0
+  /** Rounds are numbered by the time, so that no answer to an earlier life of this daemon counts. */
+  #round: number
   #changes = 0
 
   constructor(options: ClaimsOptions) {
     this.#options = options
     this.#witness = new Witness(options)
-    for (const { slot, ...held } of options.kept) this.#held.set(slot, held)
+    this.#round = Math.floor(options.nowMs)
+    for (const { slot, token, untilMs, stopAtMs } of options.kept) {
+      this.#held.set(slot, { token, untilMs, endMs: stopAtMs })
+    }
   }
 
   /** Counts the changes of what this node holds. */
@@ -145,6 +145,11 @@ export class Claims {
   held(slot: SlotId, nowMs: number): Held | undefined {
     const held = this.#held.get(slot)
     return held !== undefined && nowMs < held.untilMs ? held : undefined
+  }
+
+  /** The last claim on a slot, even if it has run out. */
+  heldOrLost(slot: SlotId): Held | undefined {
+    return this.#held.get(slot)
   }
 
   /**
@@ -175,8 +180,12 @@ export class Claims {
       : `${rule}, and ${nameOf(holder)} may still run it, for ${seconds} s at most`
   }
 
-  /** Takes what is wanted from now on, and claims what is new; what is wanted no more is given up. */
-  follow(wants: readonly Want[], nowMs: number): Effect[] {
+  /**
+   * Takes what is wanted from now on, and claims what is new. What is wanted no more is given up.
+   *
+   * @param unsure Slots that may run here still, for all that is known: not given up, and not renewed either.
+   */
+  follow(wants: readonly Want[], unsure: ReadonlySet<SlotId>, nowMs: number): Effect[] {
     const slots = new Set<SlotId>()
     for (const want of wants) {
       const { slot } = want
@@ -191,8 +200,10 @@ export class Claims {
       this.#asked.set(slot, { want, token, ...fields })
       this.#released.delete(slot)
     }
-    for (const slot of [...this.#asked.keys(), ...this.#held.keys()]) {
-      if (!slots.has(slot)) this.#giveUp(slot, nowMs)
+    for (const slot of new Set([...this.#asked.keys(), ...this.#held.keys()])) {
+      if (slots.has(slot)) continue
+      if (unsure.has(slot)) this.#asked.delete(slot)
+      else this.#giveUp(slot, nowMs)
     }
     return this.ask(nowMs)
   }
@@ -206,7 +217,7 @@ export class Claims {
       release.atMs = nowMs + CLAIM_INTERVAL_MS
       if (++release.times >= RELEASES) this.#released.delete(slot)
     }
-    const effects = this.#tellFree(free)
+    const effects = this.#tellFree(free, nowMs)
     const isAnyDue = [...this.#asked.values()].some(({ askAtMs }) => askAtMs <= nowMs)
     if (!isAnyDue) return effects
     const claims: OpenClaim[] = []
@@ -230,7 +241,7 @@ export class Claims {
         return [{ kind: 'send', to: from, message: answer }]
       }
       case 'release':
-        for (const { slot, token } of message.slots) this.#witness.release(from, slot, token)
+        for (const { slot, token } of message.slots) this.#witness.release(from, slot, token, nowMs)
         return []
       case 'granted':
         this.#count(from, message.round, message.grants, nowMs)
@@ -323,9 +334,11 @@ export class Claims {
     this.#released.set(slot, { token, times: 0, atMs: nowMs })
   }
 
-  #tellFree(slots: readonly Released[]): Effect[] {
+  #tellFree(slots: readonly Released[], nowMs: number): Effect[] {
     if (slots.length === 0) return []
-    for (const { slot, token } of slots) this.#witness.release(this.#options.self, slot, token)
+    for (const { slot, token } of slots) {
+      this.#witness.release(this.#options.self, slot, token, nowMs)
+    }
     return this.#tellOthers({ kind: 'release', slots })
   }
 

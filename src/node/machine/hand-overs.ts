@@ -89,17 +89,16 @@ export function budgetOf({ placed, movesPerMinute }: HandOverView): number {
   return movesPerMinute ?? Math.max(MOVES_MIN, Math.ceil(placed.size / 10))
 }
 
-/** How many of the slots that could move now come before this one. */
+/** How many of the slots that are to move come before this one; those that wait for their new node to be steady count, too. */
 function rankOf(slot: SlotId, begun: ReadonlySet<SlotId>, view: HandOverView): number {
-  const steady = new Set(view.records.flatMap(({ node, steady: is }) => (is ? [node] : [])))
   const own = hashText(slot)
   const before = new Set<SlotId>()
   for (const { node, tasks, leaving } of view.records) {
     if (leaving) continue
     for (const task of tasks) {
       const owner = view.placed.get(task.slot)
-      if (owner === undefined || owner === node || !steady.has(owner)) continue
-      if (!isServing(task) || begun.has(task.slot)) continue
+      if (owner === undefined || owner === node || begun.has(task.slot)) continue
+      if (!isServing(task)) continue
       const rank = hashText(task.slot)
       if (rank < own || (rank === own && task.slot < slot)) before.add(task.slot)
     }

@@ -11,7 +11,7 @@ import type { Gate, RemoteTask, Wait } from '../../reconcile/plan.ts'
 import type { Verify } from '../../util/keys.ts'
 import { workDigest } from '../../util/work-digest.ts'
 import { pick, shuffle, type Random } from '../../util/random.ts'
-import { Claims, isClaimMessage, type KeptClaim, type Want } from './claims.ts'
+import { Claims, isClaimMessage, type Want } from './claims.ts'
 import type {
   ClusterEvent,
   Effect,
@@ -69,8 +69,8 @@ export interface NodeMachineOptions {
   readonly random: Random
   /** The document as the disk has it. */
   readonly updates: readonly Uint8Array[]
-  /** What this node held before its daemon ended, as the last `guard` said. @default nothing */
-  readonly claims?: readonly KeptClaim[]
+  /** What the last `guard` before the daemon ended said. @default nothing */
+  readonly orders?: readonly GuardOrder[]
   /** How often the daemon was started in the ten minutes before. @default never */
   readonly recentStarts?: number
   /** What the last `keep-fence` said. @default 0 */
@@ -120,7 +120,7 @@ export class NodeMachine {
   #fence: number
   /** No token above this is known of, as the disk has it. */
   #keptFence: number
-  #orders: readonly GuardOrder[] = []
+  #orders: readonly GuardOrder[]
   #offerAtMs: number
   #leave:
     | { readonly request: number; readonly deadlineMs: number; readonly isAnswered: boolean }
@@ -152,12 +152,13 @@ export class NodeMachine {
     this.#own = new OwnTasks({ self, random })
     this.#record = new OwnRecord(options)
     this.#fence = this.#keptFence = options.fence ?? 0
+    this.#orders = options.orders ?? []
     this.#claims = new Claims({
       self,
       random,
       nowMs,
       isNew: options.incarnation === 1,
-      kept: options.claims ?? [],
+      kept: this.#orders,
       admitted: () => this.#desk.admitted,
       freshToken: () => this.#freshFence(),
     })
@@ -463,7 +464,8 @@ export class NodeMachine {
       isSettled:
         this.#knowsItself && this.#members.isSettled(desired.nodes, hasRecord, this.#nowMs),
     })
-    const asked = this.#claims.follow(this.#wants(desired), this.#nowMs)
+    const unsure = new Set(this.#unlisted.map(({ slot }) => slot))
+    const asked = this.#claims.follow(this.#wants(desired), unsure, this.#nowMs)
     // First what ends a task in any case, then its start.
     return [...this.#guard(), ...effects, ...asked]
   }
@@ -499,20 +501,35 @@ export class NodeMachine {
     for (const { task, spec } of this.#own.local()) {
       if (needsClaim(spec) && !isFinal(task.state)) want(task.slot, spec)
     }
+    for (const { slot, untilMs, stopAtMs, graceMs } of this.#unlisted) {
+      if (wants.has(slot) || !this.#placing.isOwn(slot)) continue
+      wants.set(slot, { slot, lostAfterMs: stopAtMs - untilMs, graceMs })
+    }
     return [...wants.values()]
+  }
+
+  /** What was guarded before a restart and may run still, as its engine has not yet said. */
+  get #unlisted(): readonly GuardOrder[] {
+    return this.#orders.filter(
+      ({ task, runtime }) => !this.#listed.has(runtime) && !this.#own.has(task),
+    )
   }
 
   /** Says when which tasks must end, whatever becomes of this daemon, if that is news. */
   #guard(): Effect[] {
-    const orders = this.#own.local().flatMap(({ task, spec }): GuardOrder[] => {
+    const own = this.#own.local().flatMap(({ task, spec }) => {
       if (!needsClaim(spec) || isFinal(task.state)) return []
       const { id, slot } = task
-      const untilMs = this.#claims.held(slot, this.#nowMs)?.untilMs ?? this.#nowMs
-      const stopAtMs = this.#claims.endMs(slot)
-      const token = this.#claims.tokenOf(slot)
-      const graceMs = toMs(spec.stopGrace)
-      return [{ task: id, slot, runtime: runtimeOf(spec), token, untilMs, stopAtMs, graceMs }]
+      return [{ task: id, slot, runtime: runtimeOf(spec), graceMs: toMs(spec.stopGrace) }]
     })
+    const orders = [...own, ...this.#unlisted].map(
+      ({ task, slot, runtime, graceMs }): GuardOrder => {
+        const held = this.#claims.heldOrLost(slot)
+        const stopAtMs = this.#claims.endMs(slot)
+        const times = { untilMs: held?.untilMs ?? stopAtMs, stopAtMs }
+        return { task, slot, runtime, graceMs, ...times, token: this.#claims.tokenOf(slot) }
+      },
+    )
     const isSame =
       orders.length === this.#orders.length &&
       orders.every(({ task, token, stopAtMs }, index) => {

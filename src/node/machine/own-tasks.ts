@@ -108,6 +108,10 @@ export class OwnTasks {
     }))
   }
 
+  has(task: TaskId): boolean {
+    return this.#tasks.has(task)
+  }
+
   refusals(): Refusal[] {
     return Array.from(this.#refusals.values(), ({ slot, revision, reason }) => ({
       slot,

@@ -29,6 +29,8 @@ interface Entry {
   holder: NodeId | undefined
   token: number
   untilMs: number
+  /** What was promised to the same holder under an earlier token that it never released: its task may be there still. */
+  olderUntilMs: number
 }
 
 /**
@@ -73,15 +75,20 @@ export class Witness {
     if (token < known || (token === known && isOther)) return { slot, ok: false, token: known }
     this.#tokenMax = Math.max(this.#tokenMax, token)
     this.#entries.delete(slot)
-    this.#entries.set(slot, { holder: from, token, untilMs: nowMs + termMs })
+    const isAnew = !isOther && token !== known
+    const before = isOther ? -Infinity : entry.olderUntilMs
+    const olderUntilMs = isAnew ? Math.max(before, entry.untilMs) : before
+    this.#entries.set(slot, { holder: from, token, untilMs: nowMs + termMs, olderUntilMs })
     this.#bound(nowMs)
     return { slot, ok: true, token }
   }
 
-  /** The holder gives a slot up: nothing of it runs there any more. */
-  release(from: NodeId, slot: SlotId, token: number): void {
+  /** The holder gives a slot up: nothing that it started under this token runs any more. */
+  release(from: NodeId, slot: SlotId, token: number, nowMs: number): void {
     const entry = this.#entries.get(slot)
-    if (entry?.holder === from && entry.token === token) entry.holder = undefined
+    if (entry?.holder !== from || entry.token !== token) return
+    if (entry.olderUntilMs > nowMs) entry.untilMs = entry.olderUntilMs
+    else entry.holder = undefined
   }
 
   /** The highest token that was granted here for a slot; 0 when none is known. */
