@@ -7,6 +7,8 @@
  * @module
  */
 
+import type { Duration } from '../model/duration.ts'
+
 /** What Shoal does with one field. `honoured`: acts on it. `carried`: keeps it, gives it back, warns. `server`: Marathon's own to write; named in a warning. */
 export interface MarathonField {
   readonly field: string
@@ -150,7 +152,10 @@ export const MARATHON_FIELDS: readonly MarathonField[] = [
     '`maximumOverCapacity` 0: stop first, `instances` × (1 − `minimumHealthCapacity`) at once; else start first, `instances` × `maximumOverCapacity` at once; never fewer than one',
   ),
   carried('killSelection', 'the slots with the highest numbers are stopped first'),
-  carried('unreachableStrategy', 'the tasks of a lost node are replaced at once'),
+  honoured(
+    'unreachableStrategy',
+    '`inactiveAfterSeconds` is `onPartition.lostAfter`, `disabled` a year of it; a task too many goes as soon as its node is back, whatever `expungeAfterSeconds` says',
+  ),
   carried('residency', 'has no effect, in Marathon neither'),
   server('version'),
   server('versionInfo'),
@@ -165,6 +170,9 @@ export const MARATHON_FIELDS: readonly MarathonField[] = [
   server('tasksStats'),
 ]
 
+/** How long a lost node's slots wait where Marathon was told never to replace its tasks: a year. */
+export const NEVER_LOST = '8760h' as Duration
+
 /** What Marathon fills in for fields that Shoal does not act on. A field with this value asks for nothing, so it gives no warning. */
 export const INERT_DEFAULTS: Readonly<Record<string, unknown>> = {
   executor: '',
@@ -177,7 +185,6 @@ export const INERT_DEFAULTS: Readonly<Record<string, unknown>> = {
   readinessChecks: [],
   dependencies: [],
   killSelection: 'YOUNGEST_FIRST',
-  unreachableStrategy: { inactiveAfterSeconds: 0, expungeAfterSeconds: 0 },
   'container.portMappings[].servicePort': 0,
   'container.portMappings[].labels': {},
   'container.portMappings[].networkNames': [],

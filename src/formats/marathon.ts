@@ -5,7 +5,12 @@ import { createDraft } from './draft.ts'
 import { Fields, isMap } from './fields.ts'
 import { errorAt, show, toProblems } from './finding.ts'
 import { missingFrom, warnUnlessInert } from './marathon-carry.ts'
-import { consequenceOf, MARATHON_APP_KEYS, MARATHON_SERVER_KEYS } from './marathon-fields.ts'
+import {
+  consequenceOf,
+  MARATHON_APP_KEYS,
+  MARATHON_SERVER_KEYS,
+  NEVER_LOST,
+} from './marathon-fields.ts'
 import { readHealthChecks } from './marathon-health.ts'
 import { readPorts } from './marathon-ports.ts'
 import { flawOf, type Path } from './path.ts'
@@ -306,11 +311,26 @@ function readPolicies(app: Fields): void {
     'check',
     'readinessChecks',
     'killSelection',
-    'unreachableStrategy',
     'residency',
   ]) {
     warnUnlessInert(app, key)
   }
+  readUnreachable(app)
+}
+
+/** Marathon's own wait before it replaces a task that it sees no more. */
+function readUnreachable(app: Fields): void {
+  const key = 'unreachableStrategy'
+  const target = ['onPartition', 'lostAfter']
+  if (app.get(key) === 'disabled') {
+    app.draft.put(target, NEVER_LOST, app.at(key))
+    return
+  }
+  const strategy = app.map(key)
+  const after = strategy?.seconds('inactiveAfterSeconds')
+  strategy?.seconds('expungeAfterSeconds')
+  strategy?.rest()
+  if (after !== undefined) app.draft.put(target, after, app.at(key))
 }
 
 function readEnv(app: Fields): void {

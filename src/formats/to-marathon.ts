@@ -1,6 +1,6 @@
 import type { AppPort, AppSpec, HealthCheck } from '../model/app.ts'
 import { toMs, type Duration } from '../model/duration.ts'
-import { INERT_DEFAULTS } from './marathon-fields.ts'
+import { INERT_DEFAULTS, NEVER_LOST } from './marathon-fields.ts'
 import { parsePath, putAt } from './path.ts'
 
 /**
@@ -42,13 +42,19 @@ export function printMarathon(
     readinessChecks: [],
     secrets: {},
     killSelection: INERT_DEFAULTS['killSelection'],
-    unreachableStrategy: { inactiveAfterSeconds: 0, expungeAfterSeconds: 0 },
+    unreachableStrategy: unreachableStrategyOf(spec),
   }
   for (const [text, value] of Object.entries(carried)) {
     const path = parsePath(text)
     if (path !== undefined && path.length > 0) putAt(app, path, structuredClone(value))
   }
   return app
+}
+
+function unreachableStrategyOf({ onPartition: { lostAfter } }: AppSpec): unknown {
+  if (lostAfter === NEVER_LOST) return 'disabled'
+  const wait = seconds(lostAfter)
+  return { inactiveAfterSeconds: wait, expungeAfterSeconds: wait }
 }
 
 function commandOf({ command }: AppSpec): Record<string, unknown> {
