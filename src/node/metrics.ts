@@ -4,6 +4,7 @@ import type { Liveness } from '../gossip/liveness/start-liveness.ts'
 import type { Transport } from '../gossip/transport.ts'
 import { TASK_STATES } from '../model/task.ts'
 import type { NodeMachine } from './machine/node-machine.ts'
+import { FAULTS } from './machine/refused-messages.ts'
 import type { Stalls } from './stall-watch.ts'
 
 /** What is measured. */
@@ -128,6 +129,14 @@ function createRegistry(
   )
   gauge('shoal_longest_stall_seconds', 'The longest stall of the main thread.', [], seconds =>
     seconds.set(stalls().longestMs / 1000),
+  )
+  gauge(
+    'shoal_messages_refused_total',
+    'Messages and records of other nodes that were not taken, by reason.',
+    ['reason'],
+    refused => {
+      for (const reason of FAULTS) refused.set({ reason }, machine.refused.count(reason))
+    },
   )
   gauge('shoal_dns_queries_total', 'DNS queries answered.', ['proto'], queries => {
     const { udp, tcp } = dns.counters().queries

@@ -296,7 +296,7 @@ function listen(parts: {
   const receive = (from: NodeId, bytes: Uint8Array): void => {
     const parsed = parseMessage(bytes)
     if (parsed.ok) push({ kind: 'received', from, message: parsed.message })
-    else refused(from, `sent a message that is none: ${parsed.reason}`)
+    else push({ kind: 'message-refused', from, fault: parsed.fault, reason: parsed.reason })
   }
   return {
     onPublished: (_topic, from, bytes) => receive(from, bytes),

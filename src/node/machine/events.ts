@@ -12,6 +12,7 @@ import type { Task, TaskPort } from '../../model/task.ts'
 import type { Verdict, VerdictKind } from '../../model/verdict.ts'
 import type { AppSpec } from '../../model/app.ts'
 import type { FoundTask } from '../../runtime/runtime.ts'
+import type { MessageFault } from './wire.ts'
 import type { Claim, Grant } from './witness.ts'
 
 /** What the node says of itself that only its shell can know. */
@@ -42,6 +43,13 @@ export type NodeEvent =
   /** The document as the disk has it, after an edit that could not be persisted. */
   | { readonly kind: 'reloaded'; readonly updates: readonly Uint8Array[] }
   | { readonly kind: 'received'; readonly from: NodeId; readonly message: Message }
+  /** An admitted node sent bytes that are no message to this version. */
+  | {
+      readonly kind: 'message-refused'
+      readonly from: NodeId
+      readonly fault: MessageFault
+      readonly reason: string
+    }
   | { readonly kind: 'connected'; readonly node: NodeId }
   | { readonly kind: 'disconnected'; readonly node: NodeId }
   | { readonly kind: 'verdict-came'; readonly verdict: Verdict }

@@ -5,6 +5,8 @@ import type { ClaimMessage } from './claims.ts'
 import type { Effect, Message } from './events.ts'
 import type { Exchange } from './exchange.ts'
 import type { MergeResult, ObservedBook } from './observed-book.ts'
+import type { RefusedMessages } from './refused-messages.ts'
+import type { MessageFault } from './wire.ts'
 
 /** An answer with so many bytes of the document may be a part of it. */
 const FILL_PART_BYTES = 4 * 1024 * 1024
@@ -15,6 +17,7 @@ export interface InboxOptions {
   readonly desk: DocumentDesk
   readonly book: ObservedBook
   readonly exchange: Exchange
+  readonly refused: RefusedMessages
   readonly nameOf: (node: NodeId) => string
   /** A node's record is newer than it was. */
   readonly onMerged: (before: NodeRecord | undefined, after: NodeRecord) => Effect[]
@@ -58,6 +61,22 @@ export class Inbox {
     }
   }
 
+  /** Takes note of bytes that were no message. The connection stays: a newer version may say more than this one knows. */
+  refuse(
+    from: NodeId,
+    { fault, reason }: { readonly fault: MessageFault; readonly reason: string },
+    nowMs: number,
+  ): Effect[] {
+    const { desk, refused, nameOf } = this.#options
+    if (!desk.admitted.has(from) || !refused.note(fault, from, nowMs)) return []
+    if (fault === 'malformed') {
+      const text = `sent a message that is none: ${reason}`
+      return [telling(nowMs, 'refused', nameOf(from), text)]
+    }
+    const text = `says what this version does not know (${reason}): upgrade this node, too`
+    return [telling(nowMs, 'node', nameOf(from), text)]
+  }
+
   /** Another node's edit: its author waits for our disk. */
   #store(from: NodeId, { id, update }: Message & { kind: 'store' }, nowMs: number): Effect[] {
     const { isWhole, effects } = this.#takeUpdate(from, update, nowMs)
@@ -99,13 +118,18 @@ export class Inbox {
   }
 
   #merged(from: NodeId, result: MergeResult, nowMs: number): Effect[] {
-    const { exchange, nameOf, onMerged } = this.#options
+    const { exchange, refused, nameOf, onMerged } = this.#options
     switch (result.kind) {
       case 'old':
         return []
-      case 'forged': {
-        const text = 'relayed a record that its owner did not sign'
-        return [telling(nowMs, 'refused', nameOf(from), text)]
+      case 'forged':
+      case 'oversize': {
+        if (!refused.note(result.kind, from, nowMs)) return []
+        const what =
+          result.kind === 'forged'
+            ? 'that its owner did not sign'
+            : 'that is larger than any may be'
+        return [telling(nowMs, 'refused', nameOf(from), `relayed a record ${what}`)]
       }
       case 'gap':
         return exchange.ask(from, nowMs)

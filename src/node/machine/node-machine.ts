@@ -36,6 +36,7 @@ import { ACK_PEERS } from './pending-edits.ts'
 import { affectsPlacement } from './placement-input.ts'
 import { Placing } from './placing.ts'
 import { Planning } from './planning.ts'
+import { RefusedMessages } from './refused-messages.ts'
 import { Stability } from './stability.ts'
 import { tellingsOf } from './tellings.ts'
 
@@ -93,6 +94,7 @@ export class NodeMachine {
   readonly #book: ObservedBook
   readonly #exchange: Exchange
   readonly #inbox: Inbox
+  readonly #refused = new RefusedMessages()
   readonly #placing: Placing
   readonly #planning = new Planning()
   readonly #members: Members
@@ -140,6 +142,7 @@ export class NodeMachine {
       desk: this.#desk,
       book: this.#book,
       exchange: this.#exchange,
+      refused: this.#refused,
       nameOf: node => this.#nameOf(node),
       onMerged: (before, after) => this.#merged(before, after),
       onOutgrown: incarnation => {
@@ -219,6 +222,11 @@ export class NodeMachine {
     return this.#members
   }
 
+  /** What others sent and this node did not take, for metrics. */
+  get refused(): Pick<RefusedMessages, 'count'> {
+    return this.#refused
+  }
+
   /** Where every slot belongs now, and what that was computed from. */
   get placed(): { readonly input: PlacementInput; readonly placement: Placement } {
     return this.#placing
@@ -266,6 +274,8 @@ export class NodeMachine {
         return this.#desk.reloaded(event.updates, this.#nowMs)
       case 'received':
         return this.#receive(event.from, event.message)
+      case 'message-refused':
+        return this.#inbox.refuse(event.from, event, this.#nowMs)
       case 'connected':
         this.#connected.add(event.node)
         return this.#exchange.offerTo(event.node)

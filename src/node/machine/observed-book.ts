@@ -20,6 +20,14 @@ export type MergeResult =
   | { readonly kind: 'gap' }
   /** Not signed by its owner. */
   | { readonly kind: 'forged' }
+  /** Larger than any honest record. */
+  | { readonly kind: 'oversize' }
+
+/**
+ * Largest record that is kept, in bytes: about twice that of a node with all the tasks that a record may have.
+ * What a newer version adds is not looked at, and must be bounded all the same.
+ */
+export const RECORD_BYTES_MAX = 8 * 1024 * 1024
 
 /**
  * The newest record of each node, as its owner signed it. Versions only go up;
@@ -63,7 +71,9 @@ export class ObservedBook {
     const { record, signature } = signed
     const before = this.#records.get(record.node)?.record
     if (before !== undefined && !isNewer(record, before)) return { kind: 'old' }
-    if (!this.#verify(record.node, toBytes(record), signature)) return { kind: 'forged' }
+    const bytes = toBytes(record)
+    if (bytes.length > RECORD_BYTES_MAX) return { kind: 'oversize' }
+    if (!this.#verify(record.node, bytes, signature)) return { kind: 'forged' }
     this.#put(signed, before, nowMs)
     return { kind: 'merged', after: record, ...(before && { before }) }
   }

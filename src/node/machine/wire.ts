@@ -1,6 +1,12 @@
 /**
- * Messages as bytes: deterministic CBOR, parsed strictly on the way in, because
- * even an admitted node may be broken or of another version.
+ * Messages as bytes: deterministic CBOR, checked on the way in, because even an
+ * admitted node may be broken or of another version.
+ *
+ * Nodes of two versions live side by side while a cluster is upgraded, so what is
+ * known must be right, and what is not known is passed over: fields of a message are
+ * dropped, fields of a record stay (they are signed, and are relayed as they came), and
+ * a message of an unknown kind is told apart from one that is broken
+ * (docs/decisions/0011-versions-side-by-side.md).
  *
  * @module
  */
@@ -37,7 +43,8 @@ const bytes = z.custom<Uint8Array>(value => value instanceof Uint8Array)
 const count = z.int().min(0)
 const portNumber = z.int().min(0).max(65_535)
 
-const task = z.strictObject({
+// Loose, as all that a record is made of: a newer version's fields stay in, or its signature would not fit.
+const task = z.looseObject({
   id: taskId,
   app: appId,
   slot: slotId,
@@ -46,7 +53,7 @@ const task = z.strictObject({
   health: z.enum(['none', 'unknown', 'healthy', 'unhealthy']),
   ports: z
     .array(
-      z.strictObject({
+      z.looseObject({
         name: text(63),
         protocol: z.enum(['tcp', 'udp']),
         containerPort: portNumber,
@@ -60,7 +67,6 @@ const task = z.strictObject({
   fence: count.exactOptional(),
 })
 
-// Loose: a newer version's fields stay in, or its signature would not fit.
 const record = z.looseObject({
   node: nodeId,
   incarnation: count,
@@ -92,19 +98,19 @@ const record = z.looseObject({
   fence: count,
 })
 
-const signed = z.strictObject({ record, signature: bytes })
-const version = z.strictObject({ node: nodeId, incarnation: count, seq: count })
+const signed = z.object({ record, signature: bytes })
+const version = z.object({ node: nodeId, incarnation: count, seq: count })
 
 const token = z.number().min(0).max(Number.MAX_SAFE_INTEGER)
 /** Most claims in one message. */
 const claimsMax = 2 * TASKS_PER_NODE_MAX
-const claim = z.strictObject({
+const claim = z.object({
   slot: slotId,
   token,
   termMs: z.number().min(0).max(1e13),
   renews: z.boolean(),
 })
-const grant = z.strictObject({
+const grant = z.object({
   slot: slotId,
   ok: z.boolean(),
   token,
@@ -113,11 +119,11 @@ const grant = z.strictObject({
 })
 
 const message = z.discriminatedUnion('kind', [
-  z.strictObject({ kind: z.literal('desired'), update: bytes }),
-  z.strictObject({ kind: z.literal('store'), id: count, update: bytes }),
-  z.strictObject({ kind: z.literal('stored'), id: count }),
-  z.strictObject({ kind: z.literal('record'), signed }),
-  z.strictObject({
+  z.object({ kind: z.literal('desired'), update: bytes }),
+  z.object({ kind: z.literal('store'), id: count, update: bytes }),
+  z.object({ kind: z.literal('stored'), id: count }),
+  z.object({ kind: z.literal('record'), signed }),
+  z.object({
     kind: z.literal('delta'),
     node: nodeId,
     incarnation: count,
@@ -128,50 +134,63 @@ const message = z.discriminatedUnion('kind', [
     tasks: z.array(task).max(TASKS_PER_NODE_MAX),
     signature: bytes,
   }),
-  z.strictObject({
+  z.object({
     kind: z.literal('claim'),
     round: count,
     claims: z.array(claim).max(claimsMax),
   }),
-  z.strictObject({
+  z.object({
     kind: z.literal('granted'),
     round: count,
     grants: z.array(grant).max(claimsMax),
   }),
-  z.strictObject({
+  z.object({
     kind: z.literal('release'),
-    slots: z.array(z.strictObject({ slot: slotId, token })).max(claimsMax),
+    slots: z.array(z.object({ slot: slotId, token })).max(claimsMax),
   }),
-  z.strictObject({ kind: z.literal('offer'), digest: text(64) }),
-  z.strictObject({
+  z.object({ kind: z.literal('offer'), digest: text(64) }),
+  z.object({
     kind: z.literal('have'),
     vector: bytes,
     records: z.array(version).max(NODES_MAX),
     answer: z.boolean(),
   }),
-  z.strictObject({
+  z.object({
     kind: z.literal('fill'),
     update: bytes,
     records: z.array(signed).max(NODES_MAX),
   }),
 ])
 
+const KINDS: ReadonlySet<string> = new Set(message.options.map(option => option.shape.kind.value))
+
+/** Of an unknown kind's name so much is told. */
+const KIND_LENGTH_MAX = 40
+
 /** A message as bytes. */
 export function encodeMessage(value: Message): Uint8Array {
   return toBytes(value)
 }
 
-/** Reads a message; nothing and a reason when the bytes are none. Never throws. */
-export function parseMessage(
-  encoded: Uint8Array,
-):
+/** What bytes are no message for. */
+export type MessageFault = 'malformed' | 'unknown-kind'
+
+/** A message, or why the bytes are none. */
+export type ParsedMessage =
   | { readonly ok: true; readonly message: Message }
-  | { readonly ok: false; readonly reason: string } {
+  | { readonly ok: false; readonly fault: MessageFault; readonly reason: string }
+
+/** Reads a message. Never throws; `unknown-kind` is what a newer version may send, and no offence. */
+export function parseMessage(encoded: Uint8Array): ParsedMessage {
   let value: unknown
   try {
     value = fromBytes(encoded)
   } catch (error) {
-    return { ok: false, reason: `not CBOR: ${String(error)}` }
+    return { ok: false, fault: 'malformed', reason: `not CBOR: ${String(error)}` }
+  }
+  const kind = kindOf(value)
+  if (kind !== undefined && !KINDS.has(kind)) {
+    return { ok: false, fault: 'unknown-kind', reason: kind.slice(0, KIND_LENGTH_MAX) }
   }
   const parsed = message.safeParse(value)
   // The schema leaves fields of newer versions in, which the type does not say.
@@ -180,6 +199,12 @@ export function parseMessage(
   const [issue] = parsed.error.issues
   return {
     ok: false,
+    fault: 'malformed',
     reason: `${issue?.path.join('.') ?? ''}: ${issue?.message ?? 'not a message'}`,
   }
+}
+
+function kindOf(value: unknown): string | undefined {
+  if (typeof value !== 'object' || value === null || !('kind' in value)) return undefined
+  return typeof value.kind === 'string' ? value.kind : undefined
 }

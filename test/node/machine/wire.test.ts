@@ -67,8 +67,29 @@ t.test('parseMessage() takes any bytes without throwing', async t => {
 
 t.test('parseMessage() says what is wrong', async t => {
   t.match(parse({ kind: 'stored', id: -1 }), { ok: false, reason: /^id: / })
-  t.match(parse({ kind: 'stored', id: 1, more: true }), { ok: false, reason: /more/ })
-  t.match(parse({ kind: 'nonsense' }), { ok: false, reason: /^kind: / })
-  t.match(parse([]), { ok: false })
+  t.match(parse({ kind: 'stored', id: -1 }), { fault: 'malformed' })
+  t.match(parse({ kind: 5 }), { ok: false, fault: 'malformed', reason: /^kind: / })
+  t.match(parse([]), { ok: false, fault: 'malformed' })
   t.match(parseMessage(new Uint8Array([0xff])), { ok: false, reason: /not CBOR/ })
+})
+
+t.test('parseMessage() passes over what only a newer version knows', async t => {
+  const [record] = fc.sample(anyRecord, { numRuns: 1, seed: 3 })
+  const task = { ...fc.sample(anyRecord, 50).flatMap(({ tasks }) => tasks)[0]!, mood: 'calm' }
+  const newer = { ...record!, tasks: [task], moons: { count: 2 } }
+  const message = {
+    kind: 'record',
+    signed: { record: newer, signature: new Uint8Array(2) },
+    hop: 3,
+  }
+  const { hop, ...known } = message
+  t.same(parse(message), { ok: true, message: known }, 'fields of a record stay, they are signed')
+  t.match(parse({ kind: 'stored', id: 1, hop }), { ok: true, message: { kind: 'stored', id: 1 } })
+  const delta = {
+    ...deltaBetween(record!, { record: { ...newer, seq: 2 }, signature: new Uint8Array(2) }),
+  }
+  t.same(parse(delta), { ok: true, message: delta })
+  t.match(parse({ kind: 'lease', until: 5 }), { ok: false, fault: 'unknown-kind', reason: 'lease' })
+  const long = 'x'.repeat(1_000_000)
+  t.same(parse({ kind: long }), { ok: false, fault: 'unknown-kind', reason: long.slice(0, 40) })
 })
