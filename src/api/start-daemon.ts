@@ -18,10 +18,16 @@ export interface RunningDaemon {
     readonly probe: number
     readonly dns: number
   }
-  /** Resolves when the daemon has ended: whether in order, or because a part of it broke. */
-  readonly ended: Promise<{ readonly isBroken: boolean }>
+  /** Resolves when the daemon has ended: in order, or with why it could not go on. */
+  readonly ended: Promise<Ended>
   /** Says good-bye to the others and stops. Every task runs on. */
   close(): Promise<void>
+}
+
+/** How a daemon ended. */
+export interface Ended {
+  /** Why it could not go on, in one line; nothing when it ended in order. */
+  readonly broken?: Error
 }
 
 interface Open {
@@ -36,8 +42,9 @@ interface Open {
  */
 export async function startDaemon(choices: NodeChoices, log: Logger): Promise<RunningDaemon> {
   const options = nodeOptions(choices)
-  const { promise: ended, resolve: end } = Promise.withResolvers<{ readonly isBroken: boolean }>()
+  const { promise: ended, resolve: end } = Promise.withResolvers<Ended>()
   let hasLeft = false
+  let broken: Error | undefined
   let closing: Promise<void> | undefined
 
   const daemon: Daemon = {
@@ -56,7 +63,11 @@ export async function startDaemon(choices: NodeChoices, log: Logger): Promise<Ru
   let current = await open(options)
 
   async function open(opened: NodeOptions): Promise<Open> {
-    const node = await startNode(opened, log)
+    const node = await startNode(opened, log, reason => {
+      log.fatal(reason)
+      broken = new Error(reason)
+      void close()
+    })
     try {
       return {
         node,
@@ -82,7 +93,7 @@ export async function startDaemon(choices: NodeChoices, log: Logger): Promise<Ru
       }
     } catch (error) {
       log.fatal({ err: error }, 'the daemon cannot go on')
-      end({ isBroken: true })
+      end({ broken: error instanceof Error ? error : new Error(String(error)) })
     }
   }
 
@@ -91,7 +102,7 @@ export async function startDaemon(choices: NodeChoices, log: Logger): Promise<Ru
       await current.api.close()
       await current.node.close()
       if (hasLeft) await forgetCluster(options.dataDir)
-      end({ isBroken: false })
+      end(broken === undefined ? {} : { broken })
     })()
     await closing
   }

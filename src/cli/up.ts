@@ -1,6 +1,7 @@
 import { initCluster, startDaemon, type NodeChoices } from '../api/start-daemon.ts'
 import { UsageError } from './client.ts'
 import { createLog } from './log.ts'
+import { note } from './print.ts'
 
 /**
  * Runs a daemon until a signal ends it, or until it has left its cluster. It logs to
@@ -20,10 +21,11 @@ export async function up(choices: NodeChoices): Promise<void> {
   }
   process.once('SIGTERM', stop)
   process.once('SIGINT', stop)
-  const { isBroken } = await daemon.ended
+  const { broken } = await daemon.ended
   log.info('down')
+  if (broken !== undefined) note(`shoal: ${broken.message}`)
   // Whatever a library still holds open must not keep a stopped daemon alive.
-  process.exit(isBroken ? 1 : 0)
+  process.exit(broken === undefined ? 0 : 1)
 }
 
 /** Makes a cluster in the data folder, without starting a daemon. */

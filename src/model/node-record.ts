@@ -27,6 +27,30 @@ export interface Runtimes {
 }
 
 /**
+ * One run of a node's daemon, from its start to its end, as its record tells it.
+ *
+ * Times are the writer's own clock, which nobody else's agrees with: only their differences
+ * mean anything. With them a reader knows how old the writer and its tasks were when it wrote.
+ */
+export interface Run {
+  /** Random, and new with each start. */
+  readonly id: string
+  readonly startedAtMs: number
+  /** When this version of the record was written. */
+  readonly atMs: number
+  /** Other runs of this very node that this one has heard of: the one before it, or a twin. Few, by id. */
+  readonly met: readonly MetRun[]
+  /** The address of another machine that runs with this node's key, while there is one. */
+  readonly twin?: string
+}
+
+/** Another run of a node, and how old the writer was when it first heard of it, in milliseconds. */
+export interface MetRun {
+  readonly id: string
+  readonly uptimeMs: number
+}
+
+/**
  * What one node says of itself. Only that node writes it, and signs it, because
  * others relay it. Of two versions the one with the higher (incarnation, seq) is
  * the newer. Never persisted, never in the document.
@@ -64,6 +88,8 @@ export interface NodeRecord {
   readonly flapping: boolean
   /** The highest fencing token that the node knew of when it said this: a logical clock (Lamport, 1978). */
   readonly fence: number
+  /** Absent in the records of versions before 0.2, which knew nothing of runs. */
+  readonly run?: Run
 }
 
 /** A record with its owner's Ed25519 signature over the record's canonical bytes, because others relay it. */

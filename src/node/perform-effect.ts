@@ -25,6 +25,8 @@ export interface PerformOptions {
   /** Sees to it that tasks end at their time even without this daemon. */
   readonly guard: (orders: readonly GuardOrder[]) => void
   readonly push: (event: NodeEvent) => void
+  /** This node must end, and without a good-bye. */
+  readonly onHalt: (reason: string) => void
   /** Called when others were admitted or expelled. */
   readonly onAdmitted: () => void
 }
@@ -47,6 +49,15 @@ export function createPerform(options: PerformOptions): (effect: Effect) => void
     }
     push({ kind: 'persisted', token })
     if (store.pendingBytes > COMPACT_BYTES && !isCompacting) await compact()
+  }
+
+  function keepWriter(clientId: number): void {
+    try {
+      keepClientId(options.dataDir, clientId)
+    } catch (error) {
+      // Nothing is written twice: after the next start the old number is doubted again, as it was now.
+      log.warn({ err: error }, 'the new writer number could not be kept')
+    }
   }
 
   async function compact(): Promise<void> {
@@ -92,7 +103,7 @@ export function createPerform(options: PerformOptions): (effect: Effect) => void
       case 'reload':
         return push({ kind: 'reloaded', updates: store.readUpdates() })
       case 'keep-client-id':
-        return keepClientId(options.dataDir, effect.clientId)
+        return keepWriter(effect.clientId)
       case 'keep-fence':
         return rememberFence(effect.fence)
       case 'publish':
@@ -107,6 +118,8 @@ export function createPerform(options: PerformOptions): (effect: Effect) => void
         return tell(effect.event)
       case 'guard':
         return options.guard(effect.orders)
+      case 'halt':
+        return options.onHalt(effect.reason)
       case 'start':
       case 'stop':
       case 'remove':

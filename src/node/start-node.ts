@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto'
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Logger } from 'pino'
@@ -52,9 +53,14 @@ export interface Node {
  * Starts a node: opens its folder, makes or joins a cluster if it has none, and
  * brings up gossip, liveness, the runtimes and DNS around one machine.
  *
+ * @param onHalt Called when this node must not go on, with why and what to do in one line: close it.
  * @throws {Error} With one line that says what to do.
  */
-export async function startNode(options: NodeOptions, log: Logger): Promise<Node> {
+export async function startNode(
+  options: NodeOptions,
+  log: Logger,
+  onHalt: (reason: string) => void,
+): Promise<Node> {
   await using stack = new AsyncDisposableStack()
   const folder = await openFolder(options, log)
   stack.defer(() => folder.store.close())
@@ -73,6 +79,7 @@ export async function startNode(options: NodeOptions, log: Logger): Promise<Node
     sign: bytes => key.sign(bytes),
     verify,
     random: Math.random,
+    drawRun: () => randomBytes(12).toString('hex'),
     updates: folder.store.readUpdates(),
     nowMs: monotonicNow(),
   })
@@ -166,6 +173,7 @@ export async function startNode(options: NodeOptions, log: Logger): Promise<Node
   })
   stack.defer(() => sync.close())
   const isNews = createNewsCheck(machine)
+  let isHalted = false
   const loop = startLoop({
     machine,
     now: monotonicNow,
@@ -181,6 +189,10 @@ export async function startNode(options: NodeOptions, log: Logger): Promise<Node
       push,
       guard: () => {},
       onAdmitted: () => gate.set(machine.admitted),
+      onHalt: reason => {
+        isHalted = true
+        onHalt(reason)
+      },
     }),
     onSettled: () => {
       if (isNews()) sync.call()
@@ -234,7 +246,8 @@ export async function startNode(options: NodeOptions, log: Logger): Promise<Node
   return {
     service,
     close: async () => {
-      await liveness.leave()
+      // The good-bye would be in the name of the machine that goes on.
+      if (!isHalted) await liveness.leave()
       await owned.disposeAsync()
     },
   }

@@ -56,10 +56,12 @@ export class EditLedger {
     if (event.kind === 'edited') waiting.push(event.request)
     const makesEdits =
       event.kind === 'edited' || event.kind === 'persisted' || event.kind === 'reloaded'
+    let { clientId } = host.disk
     for (const effect of effects) {
+      if (effect.kind === 'keep-client-id') clientId = effect.clientId
       if (effect.kind === 'persist' && makesEdits) {
         const asked = this.#byRequest.get(waiting.shift() ?? 0)
-        if (asked !== undefined) asked.made = placeOf(host, asked.edit)
+        if (asked !== undefined) asked.made = placeOf(host, clientId, asked.edit)
       } else if (effect.kind === 'reply') {
         const asked = this.#byRequest.get(effect.request)
         if (asked === undefined) continue
@@ -142,9 +144,8 @@ function isAcknowledged({ result, made }: AskedEdit): boolean {
   return made !== undefined && result?.ok === true && result.changed
 }
 
-function placeOf(host: SimHost, edit: Edit): NonNullable<AskedEdit['made']> {
+function placeOf(host: SimHost, client: number, edit: Edit): NonNullable<AskedEdit['made']> {
   const knew = vectorOf(host)
-  const client = host.disk.clientId
   const { apps } = host.machine!.doc.read()
   const saw = new Map<AppId, { revision: RevisionId; instances: number }>()
   for (const app of appsOf(edit)) {

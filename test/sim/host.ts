@@ -130,6 +130,7 @@ export class SimHost {
       sign: signerOf(self),
       verify,
       random: createRandom(seed),
+      drawRun: () => `${this.name} ${this.life}`,
       updates: disk.read(),
       orders: this.tasks.orders,
       fence: disk.fence,

@@ -20,6 +20,12 @@ export interface DocumentDeskOptions {
   readonly sign: (bytes: Uint8Array) => Uint8Array
   readonly verify: Verify
   readonly random: Random
+  /**
+   * True when it is sure that nobody but this run writes to this node's log. A disk that was put back to
+   * an older state, or copied to another machine, has an old end of the log: until it is known
+   * that it is neither, edits go to a new one.
+   */
+  readonly isSureOfLog: (nowMs: number) => boolean
   /** The document as the disk has it. */
   readonly updates: readonly Uint8Array[]
 }
@@ -33,6 +39,9 @@ export class DocumentDesk {
   readonly #edits: PendingEdits
   #doc: DesiredDoc
   #clientId: number
+  /** True once this run writes to a log that it drew itself. */
+  #isLogFresh = false
+  #isLogDoubted = false
   readonly #queue: { readonly request: number; readonly edit: Edit }[] = []
   /** Answers owed to others once the update before them is on the disk. */
   readonly #storedAcks: { readonly token: number; readonly to: NodeId; readonly id: number }[] = []
@@ -80,18 +89,25 @@ export class DocumentDesk {
       const reason = `${QUEUE_MAX} edits wait for this node's disk already: try again`
       return [{ kind: 'reply', request, result: { ok: false, reason } }]
     }
+    const isSure = !this.#isLogDoubted && (this.#isLogFresh || this.#options.isSureOfLog(nowMs))
+    const renewed = isSure ? [] : [this.#drawClientId()]
     const before = this.#doc.read()
     const edited = this.#doc.edit(edit, { timeMs: nowMs })
-    if (!edited.ok) return [{ kind: 'reply', request, result: edited }]
+    if (!edited.ok) return [...renewed, { kind: 'reply', request, result: edited }]
     const { update, revisions } = edited
     if (update === undefined) {
       const storedOn = [this.#options.self]
       const result = { ok: true, changed: false, storedOn, onlyHere: false, revisions } as const
-      return [{ kind: 'reply', request, result }]
+      return [...renewed, { kind: 'reply', request, result }]
     }
     const token = ++this.#lastToken
     this.#edits.add(token, { request, update, revisions })
-    return [{ kind: 'persist', token, update }, ...this.changed(before, nowMs)]
+    return [...renewed, { kind: 'persist', token, update }, ...this.changed(before, nowMs)]
+  }
+
+  /** Somebody knows of a life of this node that this run does not: it may have written more to the log than is known here. */
+  doubtLog(): void {
+    this.#isLogDoubted = true
   }
 
   /** The disk has everything up to `token`. Edits go on to `peers` for their disks. */
@@ -195,13 +211,16 @@ export class DocumentDesk {
 
   /** This node's disk was put back to an older state: it must not write the same place of its log twice. */
   #renewClientId(nowMs: number): Effect[] {
+    const text = 'is older than what this node once said: it goes on under a new writer id'
+    return [this.#drawClientId(), telling(nowMs, 'document', 'disk', text)]
+  }
+
+  #drawClientId(): Effect {
     this.#clientId = 1 + Math.floor(this.#options.random() * (2 ** 32 - 2))
     this.#doc.useClientId(this.#clientId)
-    const text = 'is older than what this node once said: it goes on under a new writer id'
-    return [
-      { kind: 'keep-client-id', clientId: this.#clientId },
-      telling(nowMs, 'document', 'disk', text),
-    ]
+    this.#isLogFresh = true
+    this.#isLogDoubted = false
+    return { kind: 'keep-client-id', clientId: this.#clientId }
   }
 
   #editNext(nowMs: number): Effect[] {

@@ -132,6 +132,8 @@ export type Effect =
   /** The admitted nodes changed, or where they are: tell the transport and the liveness layer. */
   | { readonly kind: 'admit'; readonly nodes: ReadonlySet<NodeId> }
   | { readonly kind: 'tell'; readonly event: ClusterEvent }
+  /** End the daemon, without a good-bye: another machine is this node. The last effect of a machine. */
+  | { readonly kind: 'halt'; readonly reason: string }
 
 /** When a task must begin to end, unless the claim that it runs under is renewed. Times are by the loop's clock. */
 export interface GuardOrder {
@@ -172,6 +174,8 @@ export interface ClusterEvent {
     | 'mass-loss'
     | 'document'
     | 'refused'
+    /** Two machines run with one node's key. */
+    | 'twin'
   /** What it is about: a node's name, a task's or an app's id. */
   readonly subject: string
   readonly text: string

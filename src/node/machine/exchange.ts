@@ -9,6 +9,15 @@ import type { ObservedBook } from './observed-book.ts'
 /** One node is asked for what is missing at most this often, in milliseconds. */
 const ASK_INTERVAL_MS = 1_000
 
+/** What is compared. */
+export interface ExchangeOptions {
+  readonly self: NodeId
+  readonly desk: DocumentDesk
+  readonly book: ObservedBook
+  /** True while this node is still to hear what the others have of it: then it keeps to itself what it has. */
+  readonly isCurious: () => boolean
+}
+
 /**
  * Anti-entropy: two nodes compare a short digest of all that they have; when it
  * differs they exchange exactly what they know, and send only what is missing.
@@ -17,11 +26,15 @@ const ASK_INTERVAL_MS = 1_000
 export class Exchange {
   readonly #desk: DocumentDesk
   readonly #book: ObservedBook
+  readonly #isCurious: () => boolean
+  readonly #self: NodeId
   readonly #askedAtMs = new Map<NodeId, number>()
 
-  constructor(desk: DocumentDesk, book: ObservedBook) {
-    this.#desk = desk
-    this.#book = book
+  constructor(options: ExchangeOptions) {
+    this.#self = options.self
+    this.#desk = options.desk
+    this.#book = options.book
+    this.#isCurious = options.isCurious
   }
 
   /** First step. Nothing while an edit is not yet on this disk, for then nobody may be shown it. */
@@ -40,7 +53,9 @@ export class Exchange {
     const message: Message = {
       kind: 'have',
       vector: this.#desk.doc.vector(),
-      records: this.#book.versions(),
+      records: this.#isCurious()
+        ? this.#book.versions().filter(({ node }) => node !== this.#self)
+        : this.#book.versions(),
       answer,
     }
     return { kind: 'send', to, message }
@@ -69,7 +84,8 @@ export class Exchange {
       const message: Message = { kind: 'fill', update: update ?? new Uint8Array(), records }
       effects.push({ kind: 'send', to, message })
     }
-    if (!have.answer) effects.push(this.have(to, true))
-    return effects
+    if (have.answer) return effects
+    // The question first, where the answer would take away what is asked for.
+    return this.#isCurious() ? [this.have(to, true), ...effects] : [...effects, this.have(to, true)]
   }
 }

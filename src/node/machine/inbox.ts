@@ -1,5 +1,5 @@
 import type { NodeId } from '../../model/ids.ts'
-import { isNewer, type NodeRecord, type SignedRecord } from '../../model/node-record.ts'
+import type { NodeRecord, SignedRecord } from '../../model/node-record.ts'
 import { telling, type DocumentDesk } from './document-desk.ts'
 import type { ClaimMessage } from './claims.ts'
 import type { Effect, Message } from './events.ts'
@@ -21,8 +21,10 @@ export interface InboxOptions {
   readonly nameOf: (node: NodeId) => string
   /** A node's record is newer than it was. */
   readonly onMerged: (before: NodeRecord | undefined, after: NodeRecord) => Effect[]
-  /** Others have a record of this node that it never wrote, of this incarnation or a later one. */
-  readonly onOutgrown: (incarnation: number) => void
+  /** Somebody relayed a record of this very node, signed with its key. */
+  readonly onMetSelf: (record: NodeRecord, nowMs: number) => Effect[]
+  /** Somebody said whether it has a record of this node. */
+  readonly onToldOfSelf: (isKnown: boolean, nowMs: number) => void
 }
 
 /** Takes what other nodes say: updates of the document, records, and the steps of anti-entropy. */
@@ -48,13 +50,18 @@ export class Inbox {
         return this.#takeRecord(from, message.signed, nowMs)
       case 'delta':
         if (!desk.admitted.has(message.node)) return []
+        // The version before it is not the own one, or it would be the own one's next: whole, or not at all.
+        if (message.node === this.#options.self) return exchange.ask(from, nowMs)
         return this.#merged(from, book.mergeDelta(message, nowMs), nowMs)
       case 'offer':
-        return message.digest === exchange.digest() ? [] : [exchange.have(from, false)]
+        if (message.digest !== exchange.digest()) return [exchange.have(from, false)]
+        this.#options.onToldOfSelf(false, nowMs)
+        return []
       case 'have':
-        for (const { node, incarnation, seq } of message.records) {
-          if (node === this.#options.self) this.#meetSelf(incarnation, seq)
-        }
+        this.#options.onToldOfSelf(
+          message.records.some(({ node }) => node === this.#options.self),
+          nowMs,
+        )
         return exchange.fill(from, message)
       case 'fill':
         return this.#takeFill(from, message, nowMs)
@@ -105,16 +112,12 @@ export class Inbox {
 
   #takeRecord(from: NodeId, signed: SignedRecord, nowMs: number): Effect[] {
     const { self, desk, book } = this.#options
-    const { node, incarnation, seq } = signed.record
-    if (node === self) this.#meetSelf(incarnation, seq)
-    if (node === self || !desk.admitted.has(node)) return []
-    return this.#merged(from, book.merge(signed, nowMs), nowMs)
-  }
-
-  #meetSelf(incarnation: number, seq: number): void {
-    const { self, book, onOutgrown } = this.#options
-    const own = book.get(self)
-    if (own === undefined || isNewer({ incarnation, seq }, own)) onOutgrown(incarnation)
+    const { node } = signed.record
+    if (!desk.admitted.has(node)) return []
+    if (node !== self) return this.#merged(from, book.merge(signed, nowMs), nowMs)
+    const fault = book.faultOf(signed)
+    if (fault !== undefined) return this.#merged(from, { kind: fault }, nowMs)
+    return this.#options.onMetSelf(signed.record, nowMs)
   }
 
   #merged(from: NodeId, result: MergeResult, nowMs: number): Effect[] {

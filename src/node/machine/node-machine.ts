@@ -39,6 +39,7 @@ import { Planning } from './planning.ts'
 import { RefusedMessages } from './refused-messages.ts'
 import { Stability } from './stability.ts'
 import { tellingsOf } from './tellings.ts'
+import { TwinGuard } from './twin-guard.ts'
 
 /** How often a node compares all that it has with one other, in milliseconds; lost gossip is repaired within two rounds. */
 export const OFFER_INTERVAL_MS = 2_000
@@ -68,6 +69,8 @@ export interface NodeMachineOptions {
   readonly sign: (bytes: Uint8Array) => Uint8Array
   readonly verify: Verify
   readonly random: Random
+  /** Draws a name for this run of the daemon that nobody else can have: at random, from the system. */
+  readonly drawRun: () => string
   /** The document as the disk has it. */
   readonly updates: readonly Uint8Array[]
   /** What the last `guard` before the daemon ended said. @default nothing */
@@ -104,6 +107,7 @@ export class NodeMachine {
   readonly #massLoss = new MassLoss()
   readonly #handOvers = new HandOvers()
   readonly #stability: Stability
+  readonly #twins: TwinGuard
   readonly #connected = new Set<NodeId>()
   readonly #listed = new Set<'docker' | 'process'>()
   #nowMs: number
@@ -113,6 +117,8 @@ export class NodeMachine {
   /** When time alone changes who counts: kept, so that a tick that comes late finds it, too. */
   #membersAtMs = 0
   #publishAtMs = 0
+  /** While another machine may be this node: when that will have shown. */
+  #doubtEndsAtMs = Infinity
   #isRecordStale = true
   /** True until the own record says what the shell said: before that, nothing is planned. */
   #areFactsStale = true
@@ -134,9 +140,17 @@ export class NodeMachine {
     this.self = self
     this.#options = options
     this.#nowMs = nowMs
-    this.#desk = new DocumentDesk(options)
+    this.#desk = new DocumentDesk({
+      ...options,
+      isSureOfLog: atMs => this.#isAlone || this.#twins.isProven(atMs),
+    })
     this.#book = new ObservedBook(options.verify)
-    this.#exchange = new Exchange(this.#desk, this.#book)
+    this.#exchange = new Exchange({
+      self,
+      desk: this.#desk,
+      book: this.#book,
+      isCurious: () => !this.#twins.isInformed,
+    })
     this.#inbox = new Inbox({
       self,
       desk: this.#desk,
@@ -145,9 +159,16 @@ export class NodeMachine {
       refused: this.#refused,
       nameOf: node => this.#nameOf(node),
       onMerged: (before, after) => this.#merged(before, after),
-      onOutgrown: incarnation => {
-        this.#record.outgrow(incarnation)
-        this.#isRecordStale = true
+      onMetSelf: (record, atMs) => {
+        const { effects, isNews } = this.#twins.meet(record, atMs)
+        if (isNews) this.#isRecordStale = true
+        this.#isPlanStale = true
+        return effects
+      },
+      onToldOfSelf: (isKnown, atMs) => {
+        if (this.#twins.isInformed) return
+        this.#twins.told(isKnown, atMs)
+        this.#isPlanStale = true
       },
     })
     this.#placing = new Placing(self)
@@ -166,12 +187,27 @@ export class NodeMachine {
       freshToken: () => this.#freshFence(),
     })
     this.#stability = new Stability({ recentStarts: options.recentStarts ?? 0, nowMs })
+    this.#twins = new TwinGuard({
+      self,
+      book: this.#book,
+      record: this.#record,
+      desk: this.#desk,
+      own: this.#own,
+      drawRun: options.drawRun,
+      isFirstStart: options.incarnation === 1,
+      nowMs,
+    })
     this.#offerAtMs = nowMs + random() * OFFER_INTERVAL_MS
   }
 
   /** When to send `ticked` if nothing happens before. */
   get wakeAtMs(): number {
+    if (this.#twins.haltReason !== undefined) {
+      return Math.min(this.#twins.wakeAtMs(), this.#own.wakeAtMs())
+    }
     return Math.min(
+      this.#twins.wakeAtMs(),
+      this.#doubtEndsAtMs,
       this.#offerAtMs,
       this.#planning.nextAtMs,
       this.#isRecordStale && this.#maySpeak ? this.#publishAtMs : Infinity,
@@ -188,9 +224,13 @@ export class NodeMachine {
   /** Takes one event at a time `nowMs` that never goes back, and returns what to do about it, in order. */
   handle(event: NodeEvent, nowMs: number): Effect[] {
     this.#nowMs = Math.max(this.#nowMs, nowMs)
-    const effects = this.#take(event)
-    this.#noticeDocument(effects)
-    this.#settle(effects)
+    const effects = this.#twins.haltReason === undefined ? this.#take(event) : this.#takeLast(event)
+    if (this.#twins.haltReason === undefined) {
+      this.#noticeDocument(effects)
+      this.#settle(effects)
+    } else {
+      effects.push(...this.#own.stopsDue(this.#nowMs), ...this.#twins.finish(this.#nowMs))
+    }
     this.#version++
     this.#fence = Math.max(this.#fence, this.#claims.tokenMax)
     if (this.#fence <= this.#keptFence) return effects
@@ -220,6 +260,11 @@ export class NodeMachine {
 
   get members(): Pick<Members, 'verdict' | 'isAlive' | 'isPresent' | 'reliableSinceMs'> {
     return this.#members
+  }
+
+  /** The address of another machine with this node's key, while one is there. */
+  get twin(): string | undefined {
+    return this.#book.get(this.self)?.run?.twin
   }
 
   /** What others sent and this node did not take, for metrics. */
@@ -300,6 +345,25 @@ export class NodeMachine {
     if (!isClaimMessage(message)) return this.#inbox.receive(from, message, this.#nowMs)
     if (!this.#desk.admitted.has(from)) return []
     return this.#claims.receive(from, message, this.#nowMs)
+  }
+
+  /** Another machine is this node: all that is still heard here is the end of tasks. */
+  #takeLast(event: NodeEvent): Effect[] {
+    switch (event.kind) {
+      case 'edited':
+      case 'leave-asked': {
+        const result = { ok: false, reason: this.#twins.haltReason ?? '' } as const
+        return [{ kind: 'reply', request: event.request, result }]
+      }
+      case 'task-started':
+      case 'task-start-failed':
+      case 'task-exited':
+      case 'task-stopped':
+      case 'task-stop-failed':
+        return this.#takeTaskEvent(event)
+      default:
+        return []
+    }
   }
 
   /** A changed document changes what is wanted, and who takes part. */
@@ -400,6 +464,10 @@ export class NodeMachine {
 
   #tick(): Effect[] {
     const effects: Effect[] = [...this.#desk.expire(this.#nowMs)]
+    const gone = this.#twins.expire(this.#nowMs)
+    if (gone.length > 0) this.#isRecordStale = true
+    effects.push(...gone)
+    if (this.#nowMs >= this.#doubtEndsAtMs) this.#isPlanStale = true
     effects.push(...this.#own.expire(this.#nowMs, slot => this.#placing.isOwn(slot)))
     effects.push(...this.#claims.ask(this.#nowMs))
     if (this.#nowMs >= this.#massLoss.wakeAtMs) effects.push(...this.#lookAround())
@@ -472,7 +540,9 @@ export class NodeMachine {
       fenceOf: slot => this.#fenceOf(slot),
       isUsable: engine => runtimes[engine] && this.#listed.has(engine),
       isSettled:
-        this.#knowsItself && this.#members.isSettled(desired.nodes, hasRecord, this.#nowMs),
+        this.#knowsItself &&
+        this.#members.isSettled(desired.nodes, hasRecord, this.#nowMs) &&
+        this.#isThisNode(),
     })
     const unsure = new Set(this.#unlisted.map(({ slot }) => slot))
     const asked = this.#claims.follow(this.#wants(desired), unsure, this.#nowMs)
@@ -576,6 +646,20 @@ export class NodeMachine {
     })
   }
 
+  /** False after a start as long as another machine may turn out to be this node. */
+  #isThisNode(): boolean {
+    const isStartOver = this.#members.isStartOver(this.#nowMs)
+    const endsAtMs = this.#isAlone ? -Infinity : this.#twins.doubtEndsAtMs(isStartOver)
+    const isOver = this.#nowMs >= endsAtMs
+    this.#doubtEndsAtMs = isOver ? Infinity : endsAtMs
+    return isOver
+  }
+
+  /** True when no other node is admitted, so that nobody could know of another run of this one. */
+  get #isAlone(): boolean {
+    return this.#desk.admitted.size < 2
+  }
+
   /** True once every engine of this node has said what runs on it, or the time for that is over. */
   get #knowsItself(): boolean {
     return (
@@ -607,7 +691,7 @@ export class NodeMachine {
       return false
     this.#isRecordStale = this.#areFactsStale = false
     this.#ownChanges = this.#own.changes
-    this.#publishAtMs = this.#nowMs + RECORD_GATHER_MS
+    this.#publishAtMs = Math.max(this.#nowMs + RECORD_GATHER_MS, this.#twins.speakAtMs)
     const next = this.#record.next({
       tasks: this.#own.tasks(),
       refusals: this.#own.refusals(),
@@ -616,10 +700,12 @@ export class NodeMachine {
       steady: this.#stability.isSteady(this.#nowMs),
       flapping: this.#stability.isFlapping(this.#nowMs),
       fence: this.#fence,
+      run: this.#twins.run(this.#nowMs),
       ...this.#placing.hashes,
     })
     if (next === undefined) return false
     this.#book.putOwn(next.signed, this.#nowMs)
+    this.#twins.spoke(this.#nowMs)
     this.#seeMoves(before, next.signed.record)
     effects.push({ kind: 'publish', message: next.message })
     effects.push(...tellingsOf(before, next.signed.record, this.#nowMs).map(asEffect))

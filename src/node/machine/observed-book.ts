@@ -68,14 +68,20 @@ export class ObservedBook {
 
   /** Takes a whole record. */
   merge(signed: SignedRecord, nowMs: number): MergeResult {
-    const { record, signature } = signed
+    const { record } = signed
     const before = this.#records.get(record.node)?.record
     if (before !== undefined && !isNewer(record, before)) return { kind: 'old' }
-    const bytes = toBytes(record)
-    if (bytes.length > RECORD_BYTES_MAX) return { kind: 'oversize' }
-    if (!this.#verify(record.node, bytes, signature)) return { kind: 'forged' }
+    const fault = this.faultOf(signed)
+    if (fault !== undefined) return { kind: fault }
     this.#put(signed, before, nowMs)
     return { kind: 'merged', after: record, ...(before && { before }) }
+  }
+
+  /** Why a record cannot be taken for its owner's word; nothing when it can. */
+  faultOf({ record, signature }: SignedRecord): 'forged' | 'oversize' | undefined {
+    const bytes = toBytes(record)
+    if (bytes.length > RECORD_BYTES_MAX) return 'oversize'
+    return this.#verify(record.node, bytes, signature) ? undefined : 'forged'
   }
 
   /** Takes the change of a record. */

@@ -1,5 +1,5 @@
 import type { NodeId } from '../../model/ids.ts'
-import type { NodeRecord, SignedRecord } from '../../model/node-record.ts'
+import type { NodeRecord, Run, SignedRecord } from '../../model/node-record.ts'
 import { toBytes } from '../../util/bytes.ts'
 import type { Message, NodeFacts } from './events.ts'
 import { deltaBetween } from './observed-book.ts'
@@ -24,7 +24,7 @@ export type RecordBody = Pick<
   | 'steady'
   | 'flapping'
   | 'fence'
->
+> & { readonly run: Run }
 
 /** What this node says of itself: builds each next version, and the message that tells the others. */
 export class OwnRecord {
@@ -87,8 +87,11 @@ export class OwnRecord {
   }
 }
 
-/** True when there is nothing to tell. That others' tokens went up is told along with something else. */
+/** True when there is nothing to tell. That time passed, or that others' tokens went up, is told along with something else. */
 function isSame(before: NodeRecord, after: NodeRecord): boolean {
-  const rest = { seq: 0, fence: 0 }
-  return JSON.stringify({ ...before, ...rest }) === JSON.stringify({ ...after, ...rest })
+  return timeless(before) === timeless(after)
+}
+
+function timeless(record: NodeRecord): string {
+  return JSON.stringify({ ...record, seq: 0, fence: 0, run: { ...record.run, atMs: 0 } })
 }

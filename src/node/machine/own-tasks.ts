@@ -53,6 +53,8 @@ interface Own {
   checks: CheckState[]
   /** Checks whose probe is on its way. */
   readonly probing: Set<number>
+  /** True when this run of the daemon started it. */
+  readonly isBegun: boolean
 }
 
 interface Failures {
@@ -154,7 +156,7 @@ export class OwnTasks {
       message: '',
       fence,
     }
-    this.#add(task, app.spec, nowMs)
+    this.#add(task, app.spec, nowMs, true)
     const { revision, spec } = app
     return [
       ...this.#forgetEnded(slot, id),
@@ -171,6 +173,18 @@ export class OwnTasks {
     if (!hasClients || isNeverTwice(own.spec)) return [stopOf(own)]
     own.stopAgainAtMs = nowMs + CLIENTS_MS
     return []
+  }
+
+  /** Asks every task to end that this run of the daemon started; those that it found go on. */
+  stopBegun(reason: string, nowMs: number): Effect[] {
+    return [...this.#tasks.values()]
+      .filter(({ isBegun }) => isBegun)
+      .flatMap(({ task }) => this.stop(task.id, reason, nowMs))
+  }
+
+  /** True while a task that this run of the daemon started has not ended. */
+  get hasBegun(): boolean {
+    return [...this.#tasks.values()].some(({ isBegun, task }) => isBegun && !isFinal(task.state))
   }
 
   started(id: TaskId, nowMs: number): Effect[] {
@@ -365,7 +379,7 @@ export class OwnTasks {
         sinceMs: one.startedAtMs,
         message: '',
       }
-      const adopted = this.#add(task, spec, nowMs)
+      const adopted = this.#add(task, spec, nowMs, false)
       adopted.checks = spec.health.map(() => createCheck(nowMs))
       if (isGuess) adopted.guessedFrom = one
       if (!one.running) effects.push(...this.exited(one.task, one.exitCode ?? -1, '', nowMs))
@@ -440,7 +454,7 @@ export class OwnTasks {
       : this.exited(id, exitCode, message, nowMs)
   }
 
-  #add(task: Task, spec: AppSpec, nowMs: number): Own {
+  #add(task: Task, spec: AppSpec, nowMs: number, isBegun: boolean): Own {
     const own: Own = {
       task,
       spec,
@@ -449,6 +463,7 @@ export class OwnTasks {
       stopAgainAtMs: Infinity,
       checks: [],
       probing: new Set(),
+      isBegun,
     }
     this.#tasks.set(task.id, own)
     this.#touch(own, nowMs)

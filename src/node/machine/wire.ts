@@ -96,6 +96,15 @@ const record = z.looseObject({
   steady: z.boolean(),
   flapping: z.boolean(),
   fence: count,
+  run: z
+    .looseObject({
+      id: text(64).min(1),
+      startedAtMs: z.number(),
+      atMs: z.number(),
+      met: z.array(z.looseObject({ id: text(64), uptimeMs: z.number() })).max(64),
+      twin: text(64).exactOptional(),
+    })
+    .exactOptional(),
 })
 
 const signed = z.object({ record, signature: bytes })

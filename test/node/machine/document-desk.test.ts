@@ -33,6 +33,7 @@ function createDesk(): DocumentDesk {
     sign: bytes => self.sign(bytes),
     verify,
     random: () => 0.5,
+    isSureOfLog: () => true,
     updates: [],
   })
 }

@@ -25,7 +25,7 @@ t.test(
 
     const forged = signedBy(recordOf(2, { seq: 6, leaving: true }), LIAR)
     t.match(told(hear(machine, { kind: 'record', signed: forged })), [
-      { kind: 'refused', subject: LIAR, text: 'relayed a record that its owner did not sign' },
+      { kind: 'refused', subject: 'n1', text: 'relayed a record that its owner did not sign' },
     ])
     t.strictSame(
       told(hear(machine, { kind: 'fill', update: new Uint8Array(), records: [forged] })),

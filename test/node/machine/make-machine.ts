@@ -39,6 +39,7 @@ export function makeMachine(count: number, options: Partial<NodeMachineOptions> 
     sign: signerOf(self),
     verify,
     random: createRandom(1),
+    drawRun: () => 'run-0',
     updates: foundedBy(count),
     nowMs: 0,
     ...options,
@@ -66,6 +67,9 @@ export function recordOf(index: number, fields: Partial<NodeRecord> = {}): NodeR
     inputsHash: '',
     placementHash: '',
     leaving: false,
+    steady: true,
+    flapping: false,
+    fence: 0,
     ...fields,
   }
 }
