@@ -82,13 +82,13 @@ export interface NodeRecord {
   readonly placementHash: string
   /** True when the node is about to leave: it keeps its tasks until others run them, and takes no new ones. */
   readonly leaving: boolean
+  // What came after 0.1 is absent in the records of 0.1, so all from here on is optional.
   /** False while the node has not been there for long enough to take slots over from others that serve them. */
-  readonly steady: boolean
+  readonly steady?: boolean
   /** True when the node came and went too often lately: slots go elsewhere until it has been there for a while. */
-  readonly flapping: boolean
+  readonly flapping?: boolean
   /** The highest fencing token that the node knew of when it said this: a logical clock (Lamport, 1978). */
-  readonly fence: number
-  /** Absent in the records of versions before 0.2, which knew nothing of runs. */
+  readonly fence?: number
   readonly run?: Run
 }
 

@@ -5,6 +5,7 @@ import type { Network } from './network.ts'
 
 /** A connection between two daemons; each end learns of its end in its own time. */
 interface Connection {
+  readonly openedAtMs: number
   readonly ends: readonly [End, End]
 }
 
@@ -16,11 +17,16 @@ interface End {
   noticeAtMs: number
 }
 
+/** Of two connections to one node, which can only be two machines with one key, the older is closed after so long. */
+const DUPLICATE_MS = 1_500
+
 /** The connections that the transport keeps between daemons that admit each other and can reach each other. */
 export class Connections {
   readonly #random: Random
   readonly #network: Network
   readonly #byPair = new Map<string, Connection>()
+  /** True when two machines have one key. */
+  #hasCopies = false
 
   constructor(random: Random, network: Network) {
     this.#random = random
@@ -36,6 +42,14 @@ export class Connections {
     })
   }
 
+  /** The machine at the other end of the newest connection that the daemon of `of` has to `node`. */
+  peerOf(of: SimHost, node: NodeId, hosts: readonly SimHost[]): SimHost | undefined {
+    return this.#newestFirst(
+      of,
+      this.peersOf(of, hosts).filter(other => other.node === node),
+    )[0]
+  }
+
   /** The daemon of `of` closes its connection to `node`. */
   close(of: SimHost, node: NodeId): void {
     for (const { ends } of this.#byPair.values()) {
@@ -49,15 +63,51 @@ export class Connections {
   /** Looks after every connection: opens what can be, and lets the ends notice what broke. Wanted every 100 ms. */
   review(hosts: readonly SimHost[], nowMs: number): void {
     for (const [index, one] of hosts.entries()) {
-      for (const other of hosts.slice(index + 1)) this.#review(one, other, nowMs)
+      for (const other of hosts.slice(index + 1)) {
+        if (one.node !== other.node) this.#review(one, other, nowMs)
+      }
     }
+    this.#hasCopies = new Set(hosts.map(({ node }) => node)).size < hosts.length
+    if (this.#hasCopies) this.#closeDuplicates(hosts, nowMs)
+  }
+
+  #closeDuplicates(hosts: readonly SimHost[], nowMs: number): void {
+    for (const host of hosts) {
+      const peers = this.peersOf(host, hosts)
+      for (const { node } of peers) {
+        const same = peers.filter(peer => peer.node === node)
+        const [newest, ...others] = this.#newestFirst(host, same)
+        if (newest === undefined || nowMs - this.#openedAtMs(host, newest) < DUPLICATE_MS) continue
+        for (const other of others) {
+          const { ends } = this.#byPair.get(pairOf(host, other))!
+          for (const end of ends) if (end.host === host && end.isOpen) this.#end(end)
+        }
+      }
+    }
+  }
+
+  #newestFirst(of: SimHost, peers: readonly SimHost[]): SimHost[] {
+    return peers.toSorted((one, other) => this.#openedAtMs(of, other) - this.#openedAtMs(of, one))
+  }
+
+  #openedAtMs(one: SimHost, other: SimHost): number {
+    return this.#byPair.get(pairOf(one, other))?.openedAtMs ?? -Infinity
+  }
+
+  /** True when a host has another open connection to the same node. */
+  #isDuplicate({ host, life }: End, node: NodeId): boolean {
+    if (!this.#hasCopies) return false
+    return Array.from(this.#byPair.values()).some(({ ends }) => {
+      const own = ends.find(end => end.host === host && end.life === life && end.isOpen)
+      return own !== undefined && ends.some(end => end.host !== host && end.host.node === node)
+    })
   }
 
   #review(one: SimHost, other: SimHost, nowMs: number): void {
     const pair = pairOf(one, other)
     const connection = this.#byPair.get(pair)
     const isThrough =
-      this.#network.passes(one.node, other.node) && this.#network.passes(other.node, one.node)
+      this.#network.passes(one.link, other.link) && this.#network.passes(other.link, one.link)
     if (connection === undefined) {
       if (isThrough && admits(one, other) && admits(other, one) && this.#random() < 0.4) {
         const ends = [one, other].map((host): End => ({
@@ -66,9 +116,10 @@ export class Connections {
           isOpen: true,
           noticeAtMs: Infinity,
         }))
-        this.#byPair.set(pair, { ends: ends as [End, End] })
-        one.take({ kind: 'connected', node: other.node })
-        other.take({ kind: 'connected', node: one.node })
+        const isNews = ends.map((end, at) => !this.#isDuplicate(end, ends[1 - at]!.host.node))
+        this.#byPair.set(pair, { openedAtMs: nowMs, ends: ends as [End, End] })
+        if (isNews[0]) one.take({ kind: 'connected', node: other.node })
+        if (isNews[1]) other.take({ kind: 'connected', node: one.node })
       }
       return
     }
@@ -98,6 +149,7 @@ export class Connections {
     end.isOpen = false
     if (end.host.life !== end.life) return
     const node = (other ?? this.#otherOf(end)).host.node
+    if (this.#isDuplicate(end, node)) return
     end.host.hear({ kind: 'connection-lost', node })
     end.host.take({ kind: 'disconnected', node })
   }
@@ -121,5 +173,5 @@ function admits(one: SimHost, other: SimHost): boolean {
 }
 
 function pairOf(one: SimHost, other: SimHost): string {
-  return one.node < other.node ? `${one.node} ${other.node}` : `${other.node} ${one.node}`
+  return one.link < other.link ? `${one.link} ${other.link}` : `${other.link} ${one.link}`
 }

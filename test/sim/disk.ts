@@ -23,6 +23,23 @@ export class SimDisk {
     this.#durable = durable
   }
 
+  /** All that is on it now, as `cp -a` of a running daemon's folder finds it. */
+  copy(): SimDisk {
+    const copy = new SimDisk(this.clientId, this.#durable)
+    copy.starts = this.starts
+    copy.fence = this.fence
+    return copy
+  }
+
+  /** Puts a copy back: everything since is gone. */
+  restore(backup: SimDisk): void {
+    this.clientId = backup.clientId
+    this.starts = backup.starts
+    this.fence = backup.fence
+    this.#durable = backup.#durable
+    this.#pending = []
+  }
+
   /** What a daemon that starts now reads. */
   read(): readonly Uint8Array[] {
     return this.#durable

@@ -24,8 +24,11 @@ export interface HostWorld {
   /** Does something after so long. */
   after(ms: number, act: () => void): void
   hostOf(node: NodeId): SimHost | undefined
+  hostAt(address: ProbeAddress): SimHost | undefined
   /** The nodes that the daemon of `of` holds a connection to. */
   peersOf(of: SimHost): SimHost[]
+  /** Where the daemon of `of` sends what is for `node`: its newest connection to it. */
+  peerOf(of: SimHost, node: NodeId): SimHost | undefined
   /** The daemon of `of` gives the connection to `node` up. */
   disconnect(of: SimHost, node: NodeId): void
   /** What a task does with its life. */
@@ -42,6 +45,8 @@ const TIMER_LATE_MS = 5
 export interface HostOptions {
   readonly index: number
   readonly node: NodeId
+  /** Names the machine in the network. @default its node, which is not enough for two machines with one key */
+  readonly link?: NodeId
   readonly disk: SimDisk
   readonly labels: Readonly<Record<string, string>>
   readonly capacity: Capacity
@@ -65,6 +70,7 @@ const SYNC_MS = 10
 export class SimHost {
   readonly options: HostOptions
   readonly node: NodeId
+  readonly link: NodeId
   readonly name: string
   readonly address: ProbeAddress
   readonly disk: SimDisk
@@ -87,6 +93,7 @@ export class SimHost {
     this.#world = world
     this.options = options
     this.node = options.node
+    this.link = options.link ?? options.node
     this.name = `n${options.index}`
     this.address = { address: `10.0.0.${options.index + 1}`, port: 7440 }
     this.disk = options.disk
@@ -206,7 +213,7 @@ export class SimHost {
     const { swim } = this
     if (swim === undefined) return
     for (const effect of swim.handle(event, this.localMs)) {
-      if (effect.kind === 'send') this.#sendDatagram(effect.to, effect.message)
+      if (effect.kind === 'send') this.#sendDatagram(effect.address, effect.message)
       else if (effect.kind === 'verdict') {
         const { verdict } = effect
         this.#world.story.add(
@@ -264,7 +271,7 @@ export class SimHost {
         for (const peer of this.#world.peersOf(this)) this.#send(peer, effect.message)
         return
       case 'send': {
-        const peer = this.#world.peersOf(this).find(({ node }) => node === effect.to)
+        const peer = this.#world.peerOf(this, effect.to)
         if (peer !== undefined) this.#send(peer, effect.message)
         return
       }
@@ -287,6 +294,8 @@ export class SimHost {
       case 'remove':
       case 'probe':
         return this.tasks.perform(effect)
+      case 'halt':
+        return this.crash(`halts: ${effect.reason}`)
       case 'reply': // The observer has seen it.
       case 'admit': // Connections and members are looked at again anyhow.
       case 'tell':
@@ -295,7 +304,7 @@ export class SimHost {
 
   #send(to: SimHost, message: Extract<Effect, { kind: 'send' }>['message']): void {
     const { life } = to
-    for (const delayMs of this.#world.network.delays(this.node, to.node)) {
+    for (const delayMs of this.#world.network.delays(this.link, to.link)) {
       this.#world.after(delayMs, () => {
         // What a machine without power had not yet got through its own buffers is gone with it.
         const isSent = this.state === 'up' || this.state === 'stopped'
@@ -304,10 +313,10 @@ export class SimHost {
     }
   }
 
-  #sendDatagram(node: NodeId, message: SwimMessage): void {
-    const to = this.#world.hostOf(node)
+  #sendDatagram(address: ProbeAddress, message: SwimMessage): void {
+    const to = this.#world.hostAt(address)
     if (to === undefined) return
-    for (const delayMs of this.#world.network.delays(this.node, node)) {
+    for (const delayMs of this.#world.network.delays(this.link, to.link)) {
       this.#world.after(delayMs, () =>
         to.hear({ kind: 'received', from: this.node, route: this.address, message }),
       )

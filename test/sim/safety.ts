@@ -31,6 +31,8 @@ export class Safety {
   readonly #asked = new Map<string, Set<TaskId>>()
   readonly #doubted = new Set<TaskId>()
   readonly #fences = new Map<SlotId, number>()
+  /** Machines that found that another one has their key, and stop what they started. */
+  readonly #halted = new WeakSet<SimHost>()
   readonly #rates = new WeakMap<SimHost, { second: number; events: number }>()
 
   handled(
@@ -55,7 +57,9 @@ export class Safety {
         this.actions++
         this.#checkStop(host, effect.task)
       } else if (effect.kind === 'tell') {
-        this.#checkTelling(host, effect.event.kind, effect.event.text)
+        const { kind, text } = effect.event
+        if (kind === 'twin' && text.includes('this one stops')) this.#halted.add(host)
+        this.#checkTelling(host, kind, text)
       }
     }
     this.#checkDecisions(host, nowMs)
@@ -63,8 +67,11 @@ export class Safety {
 
   /** (8) Nobody is sent to a node that has been gone for long. Wanted a few times a second. */
   checkAnswers(hosts: readonly SimHost[], nowMs: number): void {
+    const there = new Set(
+      hosts.filter(({ machine }) => machine !== undefined).map(({ node }) => node),
+    )
     const goneNodes = hosts.filter(
-      host => host.machine === undefined && nowMs - host.sinceMs > DNS_LATE_MS,
+      ({ node, sinceMs }) => !there.has(node) && nowMs - sinceMs > DNS_LATE_MS,
     )
     for (const { machine, name, sinceMs } of hosts) {
       if (machine === undefined || nowMs - sinceMs < DNS_LATE_MS) continue
@@ -165,7 +172,7 @@ export class Safety {
     if (asked.has(task)) return
     asked.add(task)
     const launch = host.tasks.live.get(task)
-    if (launch === undefined || this.#doubted.has(task)) return
+    if (launch === undefined || this.#doubted.has(task) || this.#halted.has(host)) return
     // Whether the node still had its claim is seen by what starts elsewhere.
     if (needsClaim(launch.spec)) return
     const { machine } = host

@@ -7,6 +7,7 @@ import type { FakeBehaviour } from '../../src/runtime/fake-engine.ts'
 import type { Launch } from '../../src/runtime/runtime.ts'
 import { createRandom, type Random } from '../../src/util/random.ts'
 import { TimeQueue } from '../gossip/liveness/time-queue.ts'
+import type { ProbeAddress } from '../../src/gossip/liveness/swim-message.ts'
 import { Connections } from './connections.ts'
 import { unrest } from './converged.ts'
 import { SimDisk } from './disk.ts'
@@ -55,6 +56,7 @@ export class World implements HostWorld {
   onStep: (() => void) | undefined
   readonly #options: WorldOptions
   readonly #connections: Connections
+  readonly #byAddress = new Map<string, SimHost>()
   readonly #queue = new TimeQueue<() => void>()
   #nowMs = 0
 
@@ -91,6 +93,14 @@ export class World implements HostWorld {
 
   hostOf(node: NodeId): SimHost | undefined {
     return this.hosts.find(host => host.node === node)
+  }
+
+  hostAt({ address, port }: ProbeAddress): SimHost | undefined {
+    return this.#byAddress.get(`${address} ${port}`)
+  }
+
+  peerOf(of: SimHost, node: NodeId): SimHost | undefined {
+    return this.#connections.peerOf(of, node, this.hosts)
   }
 
   peersOf(of: SimHost): SimHost[] {
@@ -145,6 +155,12 @@ export class World implements HostWorld {
     look()
   }
 
+  /** Adds a machine with a copy of all that is on the disk of `of`, its key included, and does not start it yet. */
+  copy(of: SimHost): SimHost {
+    const link = `${of.node} copy ${this.hosts.length}` as NodeId
+    return this.#addHost(this.hosts.length, [], { node: of.node, link, disk: of.disk.copy() })
+  }
+
   /** Runs for `forMs`, or until `done` holds (looked at ten times a second). Returns the time that passed. */
   run(forMs: number, done?: () => boolean): number {
     const startMs = this.#nowMs
@@ -178,7 +194,7 @@ export class World implements HostWorld {
       .map(({ request, host }) => `${host.name} never answered edit ${request}`)
   }
 
-  #addHost(index: number, saved: readonly Uint8Array[]): SimHost {
+  #addHost(index: number, saved: readonly Uint8Array[], more: Partial<HostOptions> = {}): SimHost {
     const host = new SimHost(this, {
       index,
       node: nodeOf(index),
@@ -189,8 +205,10 @@ export class World implements HostWorld {
       clockMs: 0,
       drift: 0,
       ...this.#options.host?.(index, this.random),
+      ...more,
     })
     this.hosts.push(host)
+    this.#byAddress.set(`${host.address.address} ${host.address.port}`, host)
     return host
   }
 

@@ -92,7 +92,9 @@ export function createGate(options: GateOptions): Gate {
       const owner = placed.get(slot)
       if (owner === undefined || options.isLeaving) return undefined
       if (!members.isAlive(owner)) return { reason: `${nameOf(owner)} does not answer` }
-      if (book.get(owner)?.steady !== true) return { reason: `${nameOf(owner)} has only just come` }
+      const record = book.get(owner)
+      if (record === undefined || record.steady === false)
+        return { reason: `${nameOf(owner)} has only just come` }
       return budget(slot)
     },
 

@@ -416,7 +416,7 @@ export class NodeMachine {
     this.#isPlanStale = true
     if (affectsPlacement(before, after)) this.#isPlacementStale = true
     this.#seeMoves(before, after)
-    this.#fence = Math.max(this.#fence, after.fence)
+    this.#fence = Math.max(this.#fence, after.fence ?? 0)
     const told = tellingsOf(before, after, this.#nowMs).map(asEffect)
     return [...told, ...this.#placing.compare(after, this.#nowMs)]
   }
@@ -515,7 +515,7 @@ export class NodeMachine {
         record => desired.nodes.has(record.node) && this.#members.isEligible(record, this.#nowMs),
       )
     // Where all flap, none is better than another.
-    const calm = records.filter(({ flapping }) => !flapping)
+    const calm = records.filter(({ flapping }) => flapping !== true)
     this.#placing.place(desired, calm.length === 0 ? records : calm)
     this.#own.dropStaleRefusals(slot => desired.apps.get(appOfSlot(slot))?.revision)
     this.#isPlanStale = true

@@ -93,9 +93,9 @@ const record = z.looseObject({
   inputsHash: text(64),
   placementHash: text(64),
   leaving: z.boolean(),
-  steady: z.boolean(),
-  flapping: z.boolean(),
-  fence: count,
+  steady: z.boolean().exactOptional(),
+  flapping: z.boolean().exactOptional(),
+  fence: count.exactOptional(),
   run: z
     .looseObject({
       id: text(64).min(1),
