@@ -1,31 +1,24 @@
 import type { DesiredDoc } from '../../crdt/desired-doc.ts'
-import { appSchema, needsClaim, runtimeOf, type AppSpec } from '../../model/app.ts'
+import { needsClaim, runtimeOf, type AppSpec } from '../../model/app.ts'
 import { toMs } from '../../model/duration.ts'
 import type { Desired } from '../../model/desired.ts'
-import { appOfSlot, type AppId, type NodeId, type SlotId } from '../../model/ids.ts'
+import { appOfSlot, type NodeId, type SlotId } from '../../model/ids.ts'
 import type { NodeRecord } from '../../model/node-record.ts'
 import { isFinal } from '../../model/task.ts'
 import type { Verdict } from '../../model/verdict.ts'
 import type { Placement, PlacementInput } from '../../placement/input.ts'
 import type { Gate, RemoteTask, Wait } from '../../reconcile/plan.ts'
 import type { Verify } from '../../util/keys.ts'
-import { workDigest } from '../../util/work-digest.ts'
 import { pick, shuffle, type Random } from '../../util/random.ts'
 import { Claims, isClaimMessage, type Want } from './claims.ts'
-import type {
-  ClusterEvent,
-  Effect,
-  EditResult,
-  GuardOrder,
-  Message,
-  NodeEvent,
-  NodeFacts,
-} from './events.ts'
+import type { ClusterEvent, Effect, GuardOrder, Message, NodeEvent, NodeFacts } from './events.ts'
 import { DocumentDesk, telling } from './document-desk.ts'
 import { Exchange } from './exchange.ts'
 import { createGate } from './gate.ts'
 import { HandOvers } from './hand-overs.ts'
+import { foundSpec } from './found-spec.ts'
 import { Inbox } from './inbox.ts'
+import { Leaving } from './leaving.ts'
 import { isMajority } from './majority.ts'
 import { MassLoss, type Brake } from './mass-loss.ts'
 import { Members } from './members.ts'
@@ -46,9 +39,6 @@ export const OFFER_INTERVAL_MS = 2_000
 
 /** Changes of the own record are gathered for so long before they are gossiped. */
 export const RECORD_GATHER_MS = 20
-
-/** A node that leaves for good waits so long for others to take over before it stops its tasks. */
-export const LEAVE_TIMEOUT_MS = 60_000
 
 /** The disk is told of fencing tokens in steps of this, about one an hour, because they grow like the time in milliseconds. */
 const FENCE_STEP = 3_600_000
@@ -108,6 +98,7 @@ export class NodeMachine {
   readonly #handOvers = new HandOvers()
   readonly #stability: Stability
   readonly #twins: TwinGuard
+  readonly #leaving: Leaving
   readonly #connected = new Set<NodeId>()
   readonly #listed = new Set<'docker' | 'process'>()
   #nowMs: number
@@ -117,8 +108,6 @@ export class NodeMachine {
   /** When time alone changes who counts: kept, so that a tick that comes late finds it, too. */
   #membersAtMs = 0
   #publishAtMs = 0
-  /** While another machine may be this node: when that will have shown. */
-  #doubtEndsAtMs = Infinity
   #isRecordStale = true
   /** True until the own record says what the shell said: before that, nothing is planned. */
   #areFactsStale = true
@@ -130,9 +119,6 @@ export class NodeMachine {
   #keptFence: number
   #orders: readonly GuardOrder[]
   #offerAtMs: number
-  #leave:
-    | { readonly request: number; readonly deadlineMs: number; readonly isAnswered: boolean }
-    | undefined
   #version = 0
 
   constructor(options: NodeMachineOptions) {
@@ -187,6 +173,7 @@ export class NodeMachine {
       freshToken: () => this.#freshFence(),
     })
     this.#stability = new Stability({ recentStarts: options.recentStarts ?? 0, nowMs })
+    this.#leaving = new Leaving(self)
     this.#twins = new TwinGuard({
       self,
       book: this.#book,
@@ -207,7 +194,6 @@ export class NodeMachine {
     }
     return Math.min(
       this.#twins.wakeAtMs(),
-      this.#doubtEndsAtMs,
       this.#offerAtMs,
       this.#planning.nextAtMs,
       this.#isRecordStale && this.#maySpeak ? this.#publishAtMs : Infinity,
@@ -217,14 +203,15 @@ export class NodeMachine {
       this.#claims.wakeAtMs,
       this.#massLoss.wakeAtMs,
       this.#stability.wakeAtMs(this.#nowMs),
-      this.#leave?.deadlineMs ?? Infinity,
+      this.#leaving.wakeAtMs,
     )
   }
 
   /** Takes one event at a time `nowMs` that never goes back, and returns what to do about it, in order. */
   handle(event: NodeEvent, nowMs: number): Effect[] {
     this.#nowMs = Math.max(this.#nowMs, nowMs)
-    const effects = this.#twins.haltReason === undefined ? this.#take(event) : this.#takeLast(event)
+    const effects = this.#twins.haltReason === undefined ? this.#take(event) : this.#end(event)
+    // What was taken may have been the word that this node must stop.
     if (this.#twins.haltReason === undefined) {
       this.#noticeDocument(effects)
       this.#settle(effects)
@@ -236,6 +223,11 @@ export class NodeMachine {
     if (this.#fence <= this.#keptFence) return effects
     this.#keptFence = this.#fence + FENCE_STEP
     return [{ kind: 'keep-fence', fence: this.#keptFence }, ...effects]
+  }
+
+  /** Another machine is this node: all that is still heard here is the end of tasks. */
+  #end(event: NodeEvent): Effect[] {
+    return isTaskEvent(event) ? this.#takeTaskEvent(event) : this.#twins.refuse(event)
   }
 
   /** Counts the events so far: a view made at the same count is still true. */
@@ -304,11 +296,7 @@ export class NodeMachine {
       case 'edited':
         return this.#desk.edit(event.request, event.edit, this.#nowMs)
       case 'leave-asked':
-        this.#leave = {
-          request: event.request,
-          deadlineMs: this.#nowMs + LEAVE_TIMEOUT_MS,
-          isAnswered: false,
-        }
+        this.#leaving.ask(event.request, this.#nowMs)
         this.#isRecordStale = this.#isPlanStale = true
         return []
       case 'persisted':
@@ -345,25 +333,6 @@ export class NodeMachine {
     if (!isClaimMessage(message)) return this.#inbox.receive(from, message, this.#nowMs)
     if (!this.#desk.admitted.has(from)) return []
     return this.#claims.receive(from, message, this.#nowMs)
-  }
-
-  /** Another machine is this node: all that is still heard here is the end of tasks. */
-  #takeLast(event: NodeEvent): Effect[] {
-    switch (event.kind) {
-      case 'edited':
-      case 'leave-asked': {
-        const result = { ok: false, reason: this.#twins.haltReason ?? '' } as const
-        return [{ kind: 'reply', request: event.request, result }]
-      }
-      case 'task-started':
-      case 'task-start-failed':
-      case 'task-exited':
-      case 'task-stopped':
-      case 'task-stop-failed':
-        return this.#takeTaskEvent(event)
-      default:
-        return []
-    }
   }
 
   /** A changed document changes what is wanted, and who takes part. */
@@ -467,7 +436,7 @@ export class NodeMachine {
     const gone = this.#twins.expire(this.#nowMs)
     if (gone.length > 0) this.#isRecordStale = true
     effects.push(...gone)
-    if (this.#nowMs >= this.#doubtEndsAtMs) this.#isPlanStale = true
+    if (this.#nowMs >= this.#twins.doubtEndsAtMs) this.#isPlanStale = true
     effects.push(...this.#own.expire(this.#nowMs, slot => this.#placing.isOwn(slot)))
     effects.push(...this.#claims.ask(this.#nowMs))
     if (this.#nowMs >= this.#massLoss.wakeAtMs) effects.push(...this.#lookAround())
@@ -502,7 +471,7 @@ export class NodeMachine {
       if (!isPublished && this.#claimChanges === this.#claims.changes) break
     }
     effects.push(...this.#own.stopsDue(this.#nowMs), ...this.#own.probesDue(this.#nowMs))
-    this.#finishLeave(effects)
+    effects.push(...this.#leaving.finish(this.#own, this.#nowMs))
   }
 
   #place(): void {
@@ -542,7 +511,7 @@ export class NodeMachine {
       isSettled:
         this.#knowsItself &&
         this.#members.isSettled(desired.nodes, hasRecord, this.#nowMs) &&
-        this.#isThisNode(),
+        (this.#isAlone || this.#twins.mayAct(this.#members.isStartOver(this.#nowMs), this.#nowMs)),
     })
     const unsure = new Set(this.#unlisted.map(({ slot }) => slot))
     const asked = this.#claims.follow(this.#wants(desired), unsure, this.#nowMs)
@@ -558,7 +527,7 @@ export class NodeMachine {
       book: this.#book,
       placed: this.#placing.placement.placed,
       movesPerMinute: desired.settings.moveBudgetPerMinute,
-      isLeaving: this.#leave !== undefined,
+      isLeaving: this.#leaving.isAsked,
       claims: this.#claims,
       massLoss: this.#massLoss,
       handOvers: this.#handOvers,
@@ -646,15 +615,6 @@ export class NodeMachine {
     })
   }
 
-  /** False after a start as long as another machine may turn out to be this node. */
-  #isThisNode(): boolean {
-    const isStartOver = this.#members.isStartOver(this.#nowMs)
-    const endsAtMs = this.#isAlone ? -Infinity : this.#twins.doubtEndsAtMs(isStartOver)
-    const isOver = this.#nowMs >= endsAtMs
-    this.#doubtEndsAtMs = isOver ? Infinity : endsAtMs
-    return isOver
-  }
-
   /** True when no other node is admitted, so that nobody could know of another run of this one. */
   get #isAlone(): boolean {
     return this.#desk.admitted.size < 2
@@ -696,7 +656,7 @@ export class NodeMachine {
       tasks: this.#own.tasks(),
       refusals: this.#own.refusals(),
       waits,
-      leaving: this.#leave !== undefined,
+      leaving: this.#leaving.isAsked,
       steady: this.#stability.isSteady(this.#nowMs),
       flapping: this.#stability.isFlapping(this.#nowMs),
       fence: this.#fence,
@@ -714,59 +674,21 @@ export class NodeMachine {
     return true
   }
 
-  #finishLeave(effects: Effect[]): void {
-    if (this.#leave === undefined) return
-    const live = this.#own.local().filter(({ task }) => !isFinal(task.state))
-    if (live.length > 0) {
-      if (this.#nowMs < this.#leave.deadlineMs) return
-      const isStuck = live.every(({ task }) => task.state === 'stopping')
-      for (const { task } of live) {
-        effects.push(...this.#own.stop(task.id, 'the node leaves', this.#nowMs))
-      }
-      if (!isStuck) {
-        this.#leave = { ...this.#leave, deadlineMs: this.#nowMs + LEAVE_TIMEOUT_MS }
-        return
-      }
-    }
-    const { request, isAnswered } = this.#leave
-    if (isAnswered) return
-    this.#leave = { request, deadlineMs: Infinity, isAnswered: true }
-    const result: EditResult = {
-      ok: true,
-      changed: true,
-      storedOn: [this.self],
-      onlyHere: false,
-      revisions: [],
-    }
-    effects.push({ kind: 'reply', request, result })
-  }
-
   // --- Words --------------------------------------------------------------
 
   #nameOf(node: NodeId): string {
     return this.#book.get(node)?.name ?? this.#desk.doc.read().nodes.get(node)?.name ?? node
   }
 
-  /**
-   * The app of a found task: at its own revision where the history has it. Where it has
-   * not, nobody knows what the task holds of the node: it is taken for all, so that
-   * nothing starts beside it until it has gone, as it soon must.
-   */
-  readonly #specOf: SpecOf = (found, runtime) => {
-    const app = appOfSlot(found.slot)
-    const known = this.#desk.doc.revision(app, found.revision)?.spec
-    if (known !== undefined) return { spec: known, isGuess: false }
-    const current = this.#desk.doc.read().apps.get(app)?.spec
-    if (current !== undefined && workDigest(current) === found.work) {
-      return { spec: current, isGuess: false }
-    }
-    const isLike = current !== undefined && runtimeOf(current) === runtime
-    const spec = isLike ? current : bareSpec(app, runtime)
-    return { isGuess: true, spec: { ...spec, resources: this.#record.facts.capacity } }
-  }
+  readonly #specOf: SpecOf = (found, runtime) =>
+    foundSpec(found, runtime, { doc: this.#desk.doc, capacity: this.#record.facts.capacity })
 }
 
 type TaskEvent = Extract<NodeEvent, { readonly kind: `task-${string}` | 'found' | 'probed' }>
+
+function isTaskEvent(event: NodeEvent): event is TaskEvent {
+  return event.kind.startsWith('task-')
+}
 
 function asEffect(event: ClusterEvent): Effect {
   return { kind: 'tell', event }
@@ -774,9 +696,4 @@ function asEffect(event: ClusterEvent): Effect {
 
 function sameWaits(before: NodeRecord['waits'], after: NodeRecord['waits']): boolean {
   return JSON.stringify(before) === JSON.stringify(after)
-}
-
-function bareSpec(app: AppId, runtime: 'docker' | 'process'): AppSpec {
-  const work = runtime === 'docker' ? { image: 'unknown' } : { command: 'unknown' }
-  return appSchema.parse({ id: app, ...work })
 }

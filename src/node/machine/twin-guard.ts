@@ -1,7 +1,7 @@
 import type { NodeId } from '../../model/ids.ts'
 import { isNewer, type NodeRecord, type Run } from '../../model/node-record.ts'
 import { telling, type DocumentDesk } from './document-desk.ts'
-import type { Effect } from './events.ts'
+import type { Effect, NodeEvent } from './events.ts'
 import type { ObservedBook } from './observed-book.ts'
 import type { OwnRecord } from './own-record.ts'
 import type { OwnTasks } from './own-tasks.ts'
@@ -31,6 +31,7 @@ export class TwinGuard {
   readonly #watch: TwinWatch
   #outgrewAtMs = -Infinity
   #goneAtMs = Infinity
+  #doubtEndsAtMs = Infinity
   #halt: { readonly reason: string; readonly untilMs: number; readonly isTold: boolean } | undefined
 
   constructor(options: TwinGuardOptions) {
@@ -46,7 +47,7 @@ export class TwinGuard {
   /** When something here is due next. */
   wakeAtMs(): number {
     if (this.#halt !== undefined) return this.#halt.isTold ? Infinity : this.#halt.untilMs
-    return this.#goneAtMs
+    return Math.min(this.#goneAtMs, this.#doubtEndsAtMs)
   }
 
   /** Not before this may the own record be told again. */
@@ -78,10 +79,18 @@ export class TwinGuard {
     return this.#watch.isProven(nowMs)
   }
 
-  /** Until when nothing may be started or stopped here; −Infinity when it may. */
-  doubtEndsAtMs(isStartOver: boolean): number {
+  /** False after a start as long as another machine may turn out to be this node: nothing may be started or stopped then. */
+  mayAct(isStartOver: boolean, nowMs: number): boolean {
     const here = new Set(this.#options.own.tasks().map(({ id }) => id))
-    return this.#watch.doubtEndsAtMs(task => here.has(task), isStartOver)
+    const endsAtMs = this.#watch.doubtEndsAtMs(task => here.has(task), isStartOver)
+    const isOver = nowMs >= endsAtMs
+    this.#doubtEndsAtMs = isOver ? Infinity : endsAtMs
+    return isOver
+  }
+
+  /** When to ask {@link TwinGuard.mayAct} again if nothing happens before. */
+  get doubtEndsAtMs(): number {
+    return this.#doubtEndsAtMs
   }
 
   /** Takes a record of this node, signed with its key, that somebody relayed. `isNews`: the own record must be told anew. */
@@ -113,6 +122,13 @@ export class TwinGuard {
     this.#goneAtMs = Infinity
     const { name } = this.#options.record.facts
     return [telling(nowMs, 'twin', name, 'is the key of this machine alone again')]
+  }
+
+  /** What becomes of an event that is not about a task once this node must stop: who waits for an answer gets one. */
+  refuse(event: NodeEvent): Effect[] {
+    if (event.kind !== 'edited' && event.kind !== 'leave-asked') return []
+    const reason = this.#halt?.reason ?? ''
+    return [{ kind: 'reply', request: event.request, result: { ok: false, reason } }]
   }
 
   /** Once nothing that this run started is left here, or the time for that is over: the end. */

@@ -71,7 +71,7 @@ export class TwinWatch {
   readonly #options: TwinWatchOptions
   readonly #others = new Map<string, Other>()
   #id: string
-  #startedAtMs: number
+  readonly #startedAtMs: number
   /** When this run's record was first told. */
   #spokeAtMs = Infinity
   /** When somebody first said what it knows of this node, be it nothing. */

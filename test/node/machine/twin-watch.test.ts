@@ -111,29 +111,28 @@ t.test('TwinWatch: a run that does not find what it left waits for an answer', a
   const left = before.says(1_000, { tasks: [task] })
   const start = (): SimRun => new SimRun('now', { startedAtMs: 5_000 })
   const here = (id: TaskId): boolean => id === task.id
-  const gone = (): boolean => false
 
   const fresh = new SimRun('new', { isFirstStart: true })
-  t.equal(fresh.watch.doubtEndsAtMs(gone, false), -Infinity, 'a new key has no past')
+  t.equal(fresh.watch.doubtEndsAtMs(nowhere, false), -Infinity, 'a new key has no past')
 
   const alone = start()
-  t.equal(alone.watch.doubtEndsAtMs(gone, false), Infinity, 'nobody has said anything yet')
-  t.equal(alone.watch.doubtEndsAtMs(gone, true), -Infinity, 'and nobody will')
+  t.equal(alone.watch.doubtEndsAtMs(nowhere, false), Infinity, 'nobody has said anything yet')
+  t.equal(alone.watch.doubtEndsAtMs(nowhere, true), -Infinity, 'and nobody will')
 
   const forgotten = start()
   forgotten.watch.told(false, 5_100)
-  t.equal(forgotten.watch.doubtEndsAtMs(gone, false), -Infinity, 'nobody knows of a past')
+  t.equal(forgotten.watch.doubtEndsAtMs(nowhere, false), -Infinity, 'nobody knows of a past')
 
   const asked = start()
   asked.watch.told(true, 5_100)
-  t.equal(asked.watch.doubtEndsAtMs(gone, false), Infinity, 'the record is on its way')
+  t.equal(asked.watch.doubtEndsAtMs(nowhere, false), Infinity, 'the record is on its way')
 
   const restarted = start()
   restarted.hears(left, 5_200, false)
   t.equal(restarted.watch.doubtEndsAtMs(here, false), -Infinity, 'its tasks are here')
-  t.equal(restarted.watch.doubtEndsAtMs(gone, false), Infinity, 'it did not speak yet')
+  t.equal(restarted.watch.doubtEndsAtMs(nowhere, false), Infinity, 'it did not speak yet')
   restarted.watch.spoke(5_300)
-  t.equal(restarted.watch.doubtEndsAtMs(gone, false), 5_300 + ANSWER_MS)
+  t.equal(restarted.watch.doubtEndsAtMs(nowhere, false), 5_300 + ANSWER_MS)
 
   const restored = start()
   restored.watch.spoke(5_050)
@@ -172,4 +171,8 @@ function taskOf(id: string): NodeRecord['tasks'][number] {
     sinceMs: 0,
     message: '',
   } as unknown as NodeRecord['tasks'][number]
+}
+
+function nowhere(): boolean {
+  return false
 }
