@@ -187,7 +187,7 @@ function makeNodes(count: number, maxSlots: number): PlacementInput['nodes'] {
     runtimes: { docker: true, process: true },
     capacity: { cpus: 64, memMb: 65_536, diskMb: 100_000, gpus: 0 },
     maxSlots,
-    accepting: true,
+    mode: 'active',
     refusals: [],
   }))
 }

@@ -19,13 +19,15 @@ export function attributeOf(node: PlacementNode, field: string): string | undefi
  *
  * A missing attribute refuses, except that UNLIKE accepts it, as in Marathon.
  * What depends on the app's other slots (UNIQUE, MAX_PER, GROUP_BY, and CLUSTER
- * without a value) is only checked for having the attribute.
+ * without a value) is only checked for having the attribute. Nor does it depend on a cordon,
+ * which is a matter of each slot: so a cordon changes nothing for the slots of other nodes.
  */
 export function staticRefusal(
   { runtime, constraints }: Pick<PlacementApp, 'runtime' | 'constraints'>,
   node: PlacementNode,
 ): string | undefined {
-  if (!node.accepting) return 'takes no new work (it leaves, drains or is cordoned)'
+  if (node.mode === 'drained') return 'is drained, and takes nothing'
+  if (node.mode === 'leaving') return 'is leaving, and takes nothing'
   if (!node.runtimes[runtime]) {
     return runtime === 'docker' ? 'has no Docker engine' : 'runs no plain processes'
   }

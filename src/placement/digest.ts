@@ -32,13 +32,15 @@ export function placementHash({ placed }: Pick<Placement, 'placed'>): string {
   return hex(high) + hex(low)
 }
 
-/** JSON with the keys of objects in order, and without those that are undefined. */
+/** JSON with the keys of objects and maps in order, and without those that are undefined. */
 function canonical(value: unknown): string {
-  return JSON.stringify(value, (_, part: unknown) =>
-    typeof part === 'object' && part !== null && !Array.isArray(part)
-      ? Object.fromEntries(Object.entries(part).toSorted(([a], [b]) => (a < b ? -1 : 1)))
-      : part,
-  )
+  return JSON.stringify(value, (_, part: unknown): unknown => {
+    if (typeof part !== 'object' || part === null || Array.isArray(part)) return part
+    const entries: [unknown, unknown][] = part instanceof Map ? [...part] : Object.entries(part)
+    return Object.fromEntries(
+      entries.toSorted(([one], [other]) => (String(one) < String(other) ? -1 : 1)),
+    )
+  })
 }
 
 function hex(number: number): string {

@@ -65,18 +65,30 @@ export function createEdgeQueue(compare: (one: Edge, other: Edge) => number): Ed
   }
 }
 
-/** Sorts by packing distance and index into one exact integer (sorting plain numbers is ten times as fast), then puts right what has equal distances. */
+/** Sorts tier by tier; nearly always there is only one. */
 function sortEdges(edges: readonly Edge[], compare: (one: Edge, other: Edge) => number): Edge[] {
+  const first = edges[0]?.tier
+  if (edges.every(({ tier }) => tier === first)) return sortTier(edges, compare)
+  const byTier = new Map<number, Edge[]>()
+  for (const edge of edges) {
+    const tier = byTier.get(edge.tier)
+    if (tier === undefined) byTier.set(edge.tier, [edge])
+    else tier.push(edge)
+  }
+  return [...byTier]
+    .toSorted(([one], [other]) => one - other)
+    .flatMap(([, tier]) => sortTier(tier, compare))
+}
+
+/** Sorts by packing distance and index into one exact integer (sorting plain numbers is ten times as fast), then puts right what has equal distances. */
+function sortTier(edges: readonly Edge[], compare: (one: Edge, other: Edge) => number): Edge[] {
   const packed = new Float64Array(edges.length)
-  const others: Edge[] = []
   for (let index = 0; index < edges.length; index++) {
-    const { tier, distance } = edges[index]!
-    packed[index] = tier === 0 ? (distance >>> 0) * SORTED_MAX + index : Infinity
-    if (tier !== 0) others.push(edges[index]!)
+    packed[index] = (edges[index]!.distance >>> 0) * SORTED_MAX + index
   }
   packed.sort() // oxlint-disable-line unicorn/no-array-sort -- its own copy, and large
   const sorted: Edge[] = []
-  for (let index = 0; index < edges.length - others.length; index++) {
+  for (let index = 0; index < edges.length; index++) {
     sorted.push(edges[packed[index]! % SORTED_MAX]!)
   }
   for (let at = 1; at < sorted.length; at++) {
@@ -84,6 +96,5 @@ function sortEdges(edges: readonly Edge[], compare: (one: Edge, other: Edge) => 
       ;[sorted[back - 1], sorted[back]] = [sorted[back]!, sorted[back - 1]!]
     }
   }
-  if (others.length === 0) return sorted
-  return [...sorted, ...others].toSorted(compare)
+  return sorted
 }

@@ -4,6 +4,7 @@ import { nodesOf } from './nodes-of.ts'
 import { compute, type PlacerState } from './placer.ts'
 import { refusalOf } from './refusal.ts'
 import { distanceOf } from './ring.ts'
+import { HOLDER_TIER, type NodeState, type Slot } from './state.ts'
 
 /** What one node is to a slot. */
 export interface Explanation {
@@ -47,7 +48,7 @@ function explainSlot(state: PlacerState, slotId: SlotId): Explanation[] {
     .map(({ node }, index): Explanation => {
       const named = { node: node.id, name: node.node.name, rank: index + 1 }
       if (chosen === node) {
-        return { ...named, verdict: 'chosen', reason: 'the best claim of the nodes that can' }
+        return { ...named, verdict: 'chosen', reason: reasonOf(slot, node) }
       }
       if (slot.only !== undefined && slot.only !== node) {
         return { ...named, verdict: 'refused', reason: 'has a slot of its own (mode global)' }
@@ -59,4 +60,12 @@ function explainSlot(state: PlacerState, slotId: SlotId): Explanation[] {
       return { ...named, verdict: isBeaten ? 'refused' : 'eligible', reason }
     })
     .toSorted((one, other) => order[one.verdict] - order[other.verdict] || one.rank - other.rank)
+}
+
+function reasonOf({ held }: Slot, node: NodeState): string {
+  if (held?.tier !== HOLDER_TIER || held.node !== node)
+    return 'the best claim of the nodes that can'
+  return node.node.mode === 'cordoned'
+    ? 'stays here (the node is cordoned, and keeps what it has)'
+    : 'stays here (placement: sticky)'
 }

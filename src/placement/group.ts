@@ -1,5 +1,5 @@
 import { attributeOf, isHostname, staticRefusal } from './constraint.ts'
-import { hashText, mix32 } from './hash.ts'
+import { hashText } from './hash.ts'
 import type { PlacementApp, PlacementNode } from './input.ts'
 import { byId, createRing, type Ring, type RingMember } from './ring.ts'
 
@@ -21,6 +21,8 @@ export interface Cell<Member extends GroupMember> {
   /** Value of each GROUP_BY field. */
   readonly values: readonly string[]
   readonly zone: string
+  /** True when all its nodes are cordoned: they have room for what they hold, and for nothing else. */
+  readonly shut: boolean
 }
 
 /** The nodes that may hold an app's slots at all, shared by all apps that ask for the same. */
@@ -29,6 +31,8 @@ export interface Group<Member extends GroupMember> {
   /** In an order of their own; never empty unless the ring is. */
   readonly cells: readonly Cell<Member>[]
   readonly cellOf: ReadonlyMap<Member, Cell<Member>>
+  /** Those of its nodes that are cordoned: still of the group, so that a cordon changes nobody's cell. */
+  readonly shut: readonly Member[]
   /** What CLUSTER without a value settled on, per such constraint. */
   readonly clusters: readonly (string | undefined)[]
 }
@@ -72,16 +76,30 @@ export function updateGroup<Member extends GroupMember>(
   return { ring, clusters: group.clusters, ...createCells(app, ring) }
 }
 
-/** "All with the first" needs no first: the hash of app and value says which value it is, the same on every node. */
+/**
+ * "All with the first" needs no first: the hash of app and value says which value it is, the
+ * same on every node. A sticky app goes on with the value that most of its holders have.
+ */
 function chooseCluster(
-  { id }: PlacementApp,
+  { id, sticky, held }: PlacementApp,
   field: string,
   members: readonly GroupMember[],
 ): string | undefined {
   const seed = hashText(id)
-  const values = new Set(members.map(({ node }) => attributeOf(node, field) ?? ''))
-  return [...values].toSorted(
-    (one, other) => hashText(one, seed) - hashText(other, seed) || (one < other ? -1 : 1),
+  const holders = new Map<string, number>()
+  for (const nodes of (sticky === true ? held?.values() : undefined) ?? []) {
+    for (const node of nodes) holders.set(node, (holders.get(node) ?? 0) + 1)
+  }
+  const heldBy = new Map<string, number>()
+  for (const { id: member, node } of members) {
+    const value = attributeOf(node, field) ?? ''
+    heldBy.set(value, (heldBy.get(value) ?? 0) + (holders.get(member) ?? 0))
+  }
+  return [...heldBy.keys()].toSorted(
+    (one, other) =>
+      heldBy.get(other)! - heldBy.get(one)! ||
+      hashText(one, seed) - hashText(other, seed) ||
+      (one < other ? -1 : 1),
   )[0]
 }
 
@@ -90,7 +108,8 @@ export function isGrouped(app: PlacementApp): boolean {
   return groupFields(app).length > 0
 }
 
-function groupFields({ constraints }: PlacementApp): { field: string; atLeast: number }[] {
+/** The fields that GROUP_BY spreads over, with the number of values there are to be at least. */
+export function groupFields({ constraints }: PlacementApp): { field: string; atLeast: number }[] {
   return constraints
     .filter(({ field, operator }) => operator === 'GROUP_BY' && !isHostname(field))
     .map(({ field, value }) => ({ field, atLeast: value === undefined ? 0 : Number(value) }))
@@ -99,7 +118,7 @@ function groupFields({ constraints }: PlacementApp): { field: string; atLeast: n
 function createCells<Member extends GroupMember>(
   app: PlacementApp,
   ring: Ring<Member>,
-): Pick<Group<Member>, 'cells' | 'cellOf'> {
+): Pick<Group<Member>, 'cells' | 'cellOf' | 'shut'> {
   const fields = groupFields(app).map(({ field }) => field)
   const valuesOf = ({ node }: Member): string[] =>
     fields.map(field => attributeOf(node, field) ?? '')
@@ -110,14 +129,19 @@ function createCells<Member extends GroupMember>(
   for (const [key, wide] of byValues) {
     for (const [zone, own] of collect(wide, zoneOf)) {
       const values = valuesOf(own.members[0]!)
-      cells.push({ hash: hashText(`${key}${zone}`), ring: own, wide, values, zone })
+      const shut = own.members.every(isShut)
+      cells.push({ hash: hashText(`${key}${zone}`), ring: own, wide, values, zone, shut })
     }
   }
   const cellOf = new Map<Member, Cell<Member>>()
   if (cells.length > 1) {
     for (const cell of cells) for (const member of cell.ring.members) cellOf.set(member, cell)
   }
-  return { cells, cellOf }
+  return { cells, cellOf, shut: ring.members.filter(isShut) }
+}
+
+function isShut({ node }: GroupMember): boolean {
+  return node.mode === 'cordoned'
 }
 
 /** A ring for each key that members have; the same ring where all have the same. */
@@ -134,54 +158,4 @@ function collect<Member extends GroupMember>(
   }
   const whole = byKey.size === 1 ? ring : undefined
   return new Map([...byKey].map(([key, members]) => [key, whole ?? createRing(members)]))
-}
-
-/**
- * Gives each slot of an app the cell it belongs to, so that slots are even over
- * GROUP_BY values and over zones, as far as there are nodes in them.
- *
- * Slot by slot, each takes the cell that is used least (ties by hash of slot and
- * cell). So the cells of the lower slots do not change when the app is scaled, and the
- * loss of a node changes no cell while its cell has nodes enough.
- *
- * @returns For each slot its cell; nothing for one that GROUP_BY leaves no value for.
- */
-export function spread<Member extends GroupMember>(
-  app: PlacementApp,
-  { cells }: Group<Member>,
-  slots: readonly { readonly hash: number }[],
-): (Cell<Member> | undefined)[] {
-  const fields = groupFields(app)
-  if (cells.length === 0) return []
-  const inCell = cells.map(() => 0)
-  const inZone = new Map(cells.map(({ zone }) => [zone, 0]))
-  const inValue = fields.map((_, index) => new Map(cells.map(({ values }) => [values[index]!, 0])))
-  return slots.map(slot => {
-    // Marathon's rule: a value takes one more only while none has fewer; values still to come have none.
-    const most = fields.map(({ atLeast }, index) =>
-      inValue[index]!.size < atLeast ? 0 : Math.min(...inValue[index]!.values()),
-    )
-    let best = -1
-    let bestRank = [0, 0, 0]
-    for (const [at, { hash, ring, values, zone }] of cells.entries()) {
-      if (values.some((value, index) => inValue[index]!.get(value)! > most[index]!)) continue
-      const layer = Math.floor(inCell[at]! / ring.members.length)
-      const rank = [layer, inZone.get(zone)!, mix32(slot.hash ^ hash)]
-      if (best >= 0 && compareRanks(rank, bestRank) >= 0) continue
-      best = at
-      bestRank = rank
-    }
-    const cell = cells[best]
-    if (cell === undefined) return undefined
-    inCell[best]!++
-    inZone.set(cell.zone, inZone.get(cell.zone)! + 1)
-    for (const [index, value] of cell.values.entries()) {
-      inValue[index]!.set(value, inValue[index]!.get(value)! + 1)
-    }
-    return cell
-  })
-}
-
-function compareRanks(one: readonly number[], other: readonly number[]): number {
-  return one[0]! - other[0]! || one[1]! - other[1]! || one[2]! - other[2]!
 }

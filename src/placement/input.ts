@@ -7,6 +7,7 @@
 
 import type { AppSpec, Constraint } from '../model/app.ts'
 import type { AppId, NodeId, RevisionId, SlotId } from '../model/ids.ts'
+import type { NodeMode } from '../model/node-admin.ts'
 import type { Capacity, Refusal, Runtimes } from '../model/node-record.ts'
 
 /** What placement needs to know of an app. Treat it as immutable: the placer tells changes by identity first. */
@@ -25,6 +26,13 @@ export interface PlacementApp {
   /** Most slots of this app on one node. No limit without it. */
   readonly maxPerNode?: number
   readonly runtime: 'docker' | 'process'
+  /** True where a slot stays with the node that holds it, as long as that node may run it at all. */
+  readonly sticky?: boolean
+  /**
+   * Who holds a slot now, by the nodes' own records, in the order of ids: all holders in a sticky
+   * app, in others only those that are cordoned. A holder comes before every other node.
+   */
+  readonly held?: ReadonlyMap<SlotId, readonly NodeId[]>
 }
 
 /** What placement needs to know of a node. Treat it as immutable, as {@link PlacementApp}. */
@@ -36,8 +44,8 @@ export interface PlacementNode {
   readonly capacity: Capacity
   /** Most slots in all, if the operator declared one. Declared, so it never floats with the size of the cluster. */
   readonly maxSlots?: number
-  /** False for a node that takes nothing: it leaves, drains or is cordoned. */
-  readonly accepting: boolean
+  /** One that is `cordoned` keeps the slots that it holds ({@link PlacementApp.held}); one that is `drained` or `leaving` takes none. */
+  readonly mode: NodeMode | 'leaving'
   readonly refusals: readonly Refusal[]
 }
 

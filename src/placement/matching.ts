@@ -8,17 +8,21 @@
  * decide again, in the order of keys, the edges at nodes where something before
  * them changed. A first run is a change from nothing.
  *
- * Tiers come before distances: 1. a node of the slot's own cell that has no slot
- * of the app, 2. such a node of any cell, 3. and 4. the same with one slot, and so on.
+ * Tiers come before distances: a node that holds the slot already; then 1. a node of the slot's
+ * own cell that has no slot of the app, 2. such a node of any cell, 3. and 4. the same with one
+ * slot, and so on.
  *
  * @module
  */
 
+import { compareEdges, findEdge, insert, positionOf, remove } from './edge-list.ts'
 import { createEdgeQueue, type EdgeQueue } from './edge-queue.ts'
 import { attributeOf } from './constraint.ts'
 import { rejectionBy, suits } from './rejection.ts'
-import { closest, distanceOf, nearest, type Ring } from './ring.ts'
+import { closest, distanceOf, memberOf, nearest, type Ring } from './ring.ts'
 import {
+  HOLDER_TIER,
+  holdersOf,
   NO_EDGES,
   type AppState,
   type Edge,
@@ -29,15 +33,6 @@ import {
 
 /** Rejected edges that are remembered, about 100 bytes each. A cluster that has no room for many slots makes more; then every change is computed afresh. */
 const RECORDED_MAX = 2_000_000
-
-/** Orders edges: by key, the smaller the earlier, and where keys are equal by the ids. */
-export function compareEdges(one: Edge, other: Edge): number {
-  if (one.tier !== other.tier) return one.tier - other.tier
-  if (one.distance !== other.distance) return (one.distance >>> 0) - (other.distance >>> 0)
-  if (one.slot !== other.slot) return one.slot.id < other.slot.id ? -1 : 1
-  if (one.node === other.node) return 0
-  return one.node.id < other.node.id ? -1 : 1
-}
 
 /** See the module's comment. */
 export class Matching {
@@ -82,9 +77,12 @@ export class Matching {
 
   /** Lets a slot ask a node that is new in its app's group, if it prefers it to what it has. */
   offer(slot: Slot, node: NodeState): void {
-    const distance = distanceOf(slot, node.points)
-    if (distance > slot.reach >>> 0) return
     const { app } = slot
+    const distance = distanceOf(slot, node.points)
+    if (app.app.held !== undefined && isHolder(slot, node)) {
+      this.#offer(createEdge(slot, node, HOLDER_TIER, distance))
+    }
+    if (distance > slot.reach >>> 0) return
     const own = app.group.cellOf.get(node)
     const cell = app.cell ?? slot.cell
     if (cell === undefined) return
@@ -137,7 +135,7 @@ export class Matching {
   #judge(edge: Edge): Rejection | undefined {
     const { slot, node, tier } = edge
     const { app } = slot
-    const quota = Math.min(quotaOf(tier), app.nodeMax)
+    const quota = tier === HOLDER_TIER ? app.nodeMax : Math.min(quotaOf(tier), app.nodeMax)
     const rejected = rejectionBy(
       node,
       app,
@@ -158,7 +156,7 @@ export class Matching {
     if (wasRejected) remove(node.rejected, edge)
     if (slot.tried.length > 0 && this.#replaying) this.#forget(slot, edge)
     slot.held = edge
-    slot.reach = edge.tier === 0 ? edge.distance : -1
+    slot.reach = edge.tier === 0 ? edge.distance : edge.tier === HOLDER_TIER ? 0 : -1
     hold(node, edge)
     if (app.valueMax.length > 0) countValues(app, node)
     if (!this.#replaying) {
@@ -185,10 +183,11 @@ export class Matching {
     const { app } = slot
     if (wasHeld) this.#free(edge)
     this.#record(edge)
-    if (edge.rejected === 'sibling') {
+    if (edge.rejected === 'sibling' && edge.tier !== HOLDER_TIER) {
       slot.crowdedAt = Math.max(slot.crowdedAt, quotaOf(edge.tier))
-    } else if (edge.rejected === 'room' && app.dense && !this.#replaying) {
-      app.full.add(node)
+    }
+    if (edge.rejected !== 'value' && app.dense && !this.#replaying) {
+      if (edge.rejected === 'room') app.full.add(node)
       this.#close(edge)
     }
     if (edge.rejected !== 'room') slot.onlyRoom = false
@@ -224,6 +223,7 @@ export class Matching {
       app.closed.clear()
       for (const other of app.full) app.closed.add(other)
     }
+    if (app.closed.has(node)) return
     if (rejectionBy(node, app, quota) !== undefined) app.closed.add(node)
   }
 
@@ -245,8 +245,14 @@ export class Matching {
   /** The next node that a slot asks, or nothing when it has asked all that could help. */
   #next(slot: Slot, last: Edge | undefined): Edge | undefined {
     const { app, only } = slot
+    let before = last
+    if (app.app.held !== undefined && (before === undefined || before.tier === HOLDER_TIER)) {
+      const edge = nextHolder(slot, before)
+      if (edge !== undefined) return edge
+      before = undefined
+    }
     if (only !== undefined) {
-      const asks = last === undefined && suits(slot, only)
+      const asks = before === undefined && suits(slot, only)
       return asks ? createEdge(slot, only, -1, slot.hash) : undefined
     }
     const cell = app.cell ?? slot.cell
@@ -256,8 +262,8 @@ export class Matching {
       return undefined
     }
     const { ring: near, wide } = cell
-    let tier = last === undefined ? 2 * (app.firstQuota - 1) : last.tier
-    for (let after = last; ; tier++, after = undefined) {
+    let tier = before === undefined ? 2 * (app.firstQuota - 1) : before.tier
+    for (let after = before; ; tier++, after = undefined) {
       const quota = quotaOf(tier)
       if (quota > app.nodeMax || quota > app.app.instances) return undefined
       if (quota > app.firstQuota && slot.crowdedAt < quota - 1) return undefined
@@ -277,6 +283,27 @@ export class Matching {
       if (found !== undefined) return found
     }
   }
+}
+
+/** The next node that holds the slot, and may go on to. */
+function nextHolder(slot: Slot, after: Edge | undefined): Edge | undefined {
+  let next: Edge | undefined
+  for (const id of holdersOf(slot)) {
+    const node = memberOf(slot.app.group.ring, id)
+    if (node === undefined || !isHolder(slot, node) || !suits(slot, node)) continue
+    const edge = createEdge(slot, node, HOLDER_TIER, distanceOf(slot, node.points))
+    if (after !== undefined && compareEdges(edge, after) <= 0) continue
+    if (next === undefined || compareEdges(edge, next) < 0) next = edge
+  }
+  return next
+}
+
+/** True when the node holds the slot, and is where GROUP_BY wants it: always, unless two hold it in different cells. */
+function isHolder(slot: Slot, node: NodeState): boolean {
+  if (!holdersOf(slot).includes(node.id)) return false
+  const { app, only, cell } = slot
+  const own = app.group.cellOf.get(node)
+  return only !== undefined || own === undefined || own.wide === (app.cell ?? cell)?.wide
 }
 
 function nextIn(
@@ -325,21 +352,6 @@ function isHopeless({ app, cell, onlyRoom, id }: Slot): boolean {
   return !ring.members.some(({ node }) => node.refusals.some(({ slot }) => slot === id))
 }
 
-function findEdge({ held, rejected }: NodeState, edge: Edge): Edge | undefined {
-  return find(held, edge) ?? find(rejected, edge)
-}
-
-function find(edges: readonly Edge[], edge: Edge): Edge | undefined {
-  const known = edges[positionOf(edges, edge)]
-  return known !== undefined && compareEdges(known, edge) === 0 ? known : undefined
-}
-
-function insert(edges: Edge[], edge: Edge): void {
-  const at = positionOf(edges, edge)
-  if (at === edges.length) edges.push(edge)
-  else edges.splice(at, 0, edge)
-}
-
 function countValues(app: AppState, node: NodeState): void {
   for (const { field } of app.valueMax) {
     const key = valueKey(field, node)
@@ -375,20 +387,4 @@ function count({ free }: NodeState, { need }: AppState, sign: 1 | -1): void {
   free.diskMb += sign * need.diskMb
   free.gpus += sign * need.gpus
   free.slots += sign
-}
-
-function remove(edges: Edge[], edge: Edge): void {
-  edges.splice(positionOf(edges, edge), 1)
-}
-
-/** Where `edge` is, or belongs, among edges in order. */
-function positionOf(edges: readonly Edge[], edge: Edge): number {
-  let from = 0
-  let to = edges.length
-  while (from < to) {
-    const middle = (from + to) >>> 1
-    if (compareEdges(edges[middle]!, edge) < 0) from = middle + 1
-    else to = middle
-  }
-  return from
 }

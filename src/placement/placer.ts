@@ -8,6 +8,7 @@ import { nodesOf } from './nodes-of.ts'
 import { byId } from './ring.ts'
 import {
   createAppState,
+  createGlobalSlots,
   createNodeState,
   createSlot,
   createSlots,
@@ -50,6 +51,8 @@ interface Change {
   readonly newNodes: PlacementNode[]
   readonly goneApps: AppState[]
   readonly newApps: PlacementApp[]
+  /** Apps of which only the holders are others. */
+  readonly reheld: { readonly state: AppState; readonly app: PlacementApp }[]
 }
 
 /** Makes a placer that knows nothing yet. */
@@ -141,11 +144,16 @@ function compare(state: PlacerState, { apps, nodes }: PlacementInput): Change {
     const known = state.nodes.get(node.id)?.node
     return known !== node && !isDeepStrictEqual(known, node)
   })
+  const reheld: { state: AppState; app: PlacementApp }[] = []
   const newApps = apps.filter(app => {
-    const known = state.apps.get(app.id)?.app
-    return known !== app && !isDeepStrictEqual(known, app)
+    const known = state.apps.get(app.id)
+    if (known?.app === app || isDeepStrictEqual(known?.app, app)) return false
+    if (known === undefined || !isReheld(known, app)) return true
+    reheld.push({ state: known, app })
+    return false
   })
   return {
+    reheld,
     newNodes,
     goneNodes: findGone(state.nodes, nodes, newNodes),
     newApps,
@@ -166,8 +174,15 @@ function findGone<Id, State extends object>(
   return gone
 }
 
-function isEmpty({ goneNodes, newNodes, goneApps, newApps }: Change): boolean {
-  return goneNodes.length + newNodes.length + goneApps.length + newApps.length === 0
+/** True when only the holders are others, and the slots can go on one by one. */
+function isReheld({ app, coupled, group }: AppState, after: PlacementApp): boolean {
+  if (coupled || app.mode === 'global' || group.clusters.length > 0) return false
+  return isDeepStrictEqual({ ...app, held: undefined }, { ...after, held: undefined })
+}
+
+function isEmpty({ goneNodes, newNodes, goneApps, newApps, reheld }: Change): boolean {
+  const count = goneNodes.length + newNodes.length + goneApps.length + newApps.length
+  return count + reheld.length === 0
 }
 
 /** Beyond an eighth, starting from nothing is as fast. */
@@ -180,11 +195,13 @@ function isSmall({ goneNodes, newNodes, goneApps, newApps }: Change, state: Plac
 }
 
 /** Brings the state up to date in place. False when the change reaches too far; the state is of no use then. */
-function advance(state: PlacerState, { goneNodes, newNodes, goneApps, newApps }: Change): boolean {
+function advance(state: PlacerState, change: Change): boolean {
   const { matching } = state
+  const { goneNodes, newNodes, goneApps, newApps } = change
   for (const app of goneApps) removeApp(state, app)
   const came = newNodes.map(createNodeState).toSorted(byId)
   const fresh: Slot[] = []
+  for (const { state: known, app } of change.reheld) rehold(matching, known, app, fresh)
   if (came.length + goneNodes.length > 0 && !exchange(state, goneNodes, came, fresh)) return false
   const members = newApps.length > 0 ? [...state.nodes.values()].toSorted(byId) : []
   for (const app of newApps) fresh.push(...addApp(state, app, members))
@@ -240,7 +257,7 @@ function exchange(
       for (const slot of app.slots) (slot.only && gone.has(slot.only) ? over : kept).push(slot)
       for (const slot of over) matching.stop(slot)
       app.slots = kept
-      const added = eligible.map(only => createSlot(app, 0, only))
+      const added = createGlobalSlots(app, eligible)
       app.slots.push(...added)
       fresh.push(...added)
       continue
@@ -250,6 +267,21 @@ function exchange(
     }
   }
   return true
+}
+
+/** Tells an app who holds its slots now. Those with other holders, and those that these push to another cell, start afresh. */
+function rehold(matching: Matching, state: AppState, app: PlacementApp, fresh: Slot[]): void {
+  const before = state.app.held
+  const cells = state.slots.map(({ cell }) => cell)
+  state.app = app
+  for (const slot of state.slots.slice()) {
+    const holders = app.held?.get(slot.id)
+    if (!isDeepStrictEqual(before?.get(slot.id), holders)) restart(matching, slot, fresh)
+  }
+  fitToGroup(state)
+  for (const slot of state.slots.slice()) {
+    if (slot.cell !== cells[slot.index]) restart(matching, slot, fresh)
+  }
 }
 
 /** Fits an app to its changed group. Slots that now belong to another cell start afresh. */

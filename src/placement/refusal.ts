@@ -1,6 +1,6 @@
 import { attributeOf, formatConstraint, staticRefusal } from './constraint.ts'
 import type { Capacity } from '../model/node-record.ts'
-import type { AppState, NodeState, Slot } from './state.ts'
+import { mayTake, type AppState, type NodeState, type Slot } from './state.ts'
 
 /** Why a node does not run a slot. */
 export interface NodeRefusal {
@@ -18,6 +18,7 @@ export function refusalOf(slot: Slot, node: NodeState): NodeRefusal | undefined 
   const { app } = slot
   const barred = staticRefusal(app.app, node.node)
   if (barred !== undefined) return { cause: barred.replace(/: this node .*/s, ''), reason: barred }
+  if (!mayTake(slot, node)) return CORDONED
   return (
     clusterRefusal(app, node) ??
     ownRefusal(slot, node) ??
@@ -26,6 +27,11 @@ export function refusalOf(slot: Slot, node: NodeState): NodeRefusal | undefined 
     portRefusal(app, node) ??
     siblingRefusal(slot, node)
   )
+}
+
+const CORDONED: NodeRefusal = {
+  cause: 'is cordoned',
+  reason: 'is cordoned: it keeps what it has, and takes nothing new',
 }
 
 function clusterRefusal(app: AppState, node: NodeState): NodeRefusal | undefined {

@@ -1,4 +1,4 @@
-import type { AppState, NodeState, Rejection, Slot } from './state.ts'
+import { mayTake, type AppState, type NodeState, type Rejection, type Slot } from './state.ts'
 
 /** Why `node` does not accept a slot of `app` besides the first `before` edges that it accepted; nothing if it does. */
 export function rejectionBy(
@@ -32,11 +32,16 @@ export function rejectionBy(
   return siblings < quota ? undefined : 'sibling'
 }
 
-/** True unless the slot is too large for the empty node, or the node refuses it. */
-export function suits({ app, id }: Slot, { node, room }: NodeState): boolean {
+/** True unless the slot is too large for the empty node, or the node refuses it, or is cordoned and does not hold it. */
+export function suits(slot: Slot, state: NodeState): boolean {
+  const { app, id } = slot
+  const { node, room } = state
   const { need } = app
   if (need.cpus > room.cpus || need.memMb > room.memMb) return false
   if (need.diskMb > room.diskMb || need.gpus > room.gpus) return false
+  if (!mayTake(slot, state)) return false
   if (node.refusals.length === 0) return true
-  return !node.refusals.some(({ slot, revision }) => slot === id && revision === app.app.revision)
+  return !node.refusals.some(
+    ({ slot: refused, revision }) => refused === id && revision === app.app.revision,
+  )
 }

@@ -59,6 +59,22 @@ export interface Ring<Member extends RingMember> {
   readonly shift: number
 }
 
+/** The member with the given id, if it is on the ring. */
+export function memberOf<Member extends RingMember>(
+  { members }: Ring<Member>,
+  id: string,
+): Member | undefined {
+  let from = 0
+  let to = members.length
+  while (from < to) {
+    const middle = (from + to) >>> 1
+    if (members[middle]!.id < id) from = middle + 1
+    else to = middle
+  }
+  const found = members[from]
+  return found?.id === id ? found : undefined
+}
+
 /** The points of the member with the given id. */
 export function pointsOf(id: string): Uint32Array {
   const hash = hashText(id)

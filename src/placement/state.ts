@@ -2,10 +2,11 @@ import type { NodeId, SlotId } from '../model/ids.ts'
 import type { Capacity } from '../model/node-record.ts'
 import { slotIdOf } from '../model/ids.ts'
 import { isHostname } from './constraint.ts'
-import { groupKey, isGrouped, spread, type Cell, type Group, type GroupMember } from './group.ts'
+import { groupKey, isGrouped, type Cell, type Group, type GroupMember } from './group.ts'
 import { hashText, mix32 } from './hash.ts'
 import type { PlacementApp, PlacementNode } from './input.ts'
 import { pointsOf, probesOf, type Probes, type Ranked, type Ring } from './ring.ts'
+import { spread } from './spread.ts'
 
 /** Why an edge was not accepted: no room on the node, or too many slots of the same app on it, or on nodes of its kind. */
 export type Rejection = 'room' | 'sibling' | 'value'
@@ -66,7 +67,7 @@ export interface AppState {
   dense: boolean
   /** An edge of it depends on more than its node: it is never decided again, but all is computed afresh. */
   coupled: boolean
-  /** Nodes that have no room for it, or have their share at `closedQuota`. */
+  /** Nodes that have no room for it (the cordoned have none for new slots), or have their share at `closedQuota`. */
   readonly full: Set<NodeState>
   readonly closed: Set<NodeState>
   closedQuota: number
@@ -103,12 +104,16 @@ export interface Slot extends Probes {
 
 const NO_LIMIT = 2 ** 31
 
+/** The tier of a slot and a node that holds it already: before all others, also those of global apps (−1). */
+export const HOLDER_TIER = -2
+
 /** An app with so many slots for each of its nodes starts with the whole share at once, to save going up one by one. */
 const EVEN_FROM = 8
 
 /** What slots without rejected edges share; never written to. */
 export const NO_EDGES: Edge[] = []
 const NO_RANKED: readonly Ranked<NodeState>[] = []
+const NO_HOLDERS: readonly NodeId[] = []
 
 /** Reads a node. */
 export function createNodeState(node: PlacementNode): NodeState {
@@ -161,7 +166,7 @@ export function createAppState(app: PlacementApp, group: Group<NodeState>): AppS
     firstQuota: 1,
     dense: false,
     coupled: valueMax.length > 0 || perNode.length > 0,
-    full: new Set(),
+    full: new Set(group.shut),
     closed: new Set(),
     closedQuota: 0,
     perValue: new Map(),
@@ -181,14 +186,30 @@ export function fitToGroup(state: AppState): void {
   for (const slot of slots) slot.cell = cells[slot.index]
 }
 
-/** Makes the slots of an app: one per instance, or one per node of its group. */
+/** Makes the slots of an app: one per instance, or one per node of its group that takes one. */
 export function createSlots(state: AppState): Slot[] {
   const { app, group } = state
-  if (app.mode === 'global')
-    return group.ring.members.map((only, at) => createSlot(state, at, only))
+  if (app.mode === 'global') return createGlobalSlots(state, group.ring.members)
   const slots: Slot[] = []
   for (let index = 0; index < app.instances; index++) slots.push(createSlot(state, index))
   return slots
+}
+
+/** Makes a global app's slots of these nodes. A cordoned node has none, unless it holds it already. */
+export function createGlobalSlots(state: AppState, nodes: readonly NodeState[]): Slot[] {
+  return nodes
+    .map((only, at) => createSlot(state, at, only))
+    .filter(slot => mayTake(slot, slot.only!))
+}
+
+/** The nodes that hold the slot by their own records, and come first. Few, and mostly none. */
+export function holdersOf({ app, id }: Pick<Slot, 'app' | 'id'>): readonly NodeId[] {
+  return app.app.held?.get(id) ?? NO_HOLDERS
+}
+
+/** True unless the node is cordoned and does not hold the slot. */
+export function mayTake(slot: Slot, { id, node }: NodeState): boolean {
+  return node.mode !== 'cordoned' || holdersOf(slot).includes(id)
 }
 
 /** Makes the slot that is number `index` of its app, or, if the app is `global`, that of the node `only`. */

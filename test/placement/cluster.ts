@@ -1,6 +1,12 @@
 import fc from 'fast-check'
 import type { Constraint } from '../../src/model/app.ts'
-import type { AppId, NodeId, RevisionId, SlotId } from '../../src/model/ids.ts'
+import {
+  appOfSlot,
+  type AppId,
+  type NodeId,
+  type RevisionId,
+  type SlotId,
+} from '../../src/model/ids.ts'
 import { attributeOf, isHostname, staticRefusal } from '../../src/placement/constraint.ts'
 import type {
   Placement,
@@ -32,7 +38,7 @@ export function node(id: string, over: Partial<PlacementNode> = {}): PlacementNo
     labels: {},
     runtimes: { docker: true, process: true },
     capacity: { cpus: 64, memMb: 65_536, diskMb: 100_000, gpus: 0 },
-    accepting: true,
+    mode: 'active',
     refusals: [],
     ...over,
   }
@@ -71,6 +77,15 @@ const constraint: fc.Arbitrary<Constraint> = fc.constantFrom<Constraint>(
   { field: 'hostname', operator: 'GROUP_BY', value: '3' },
 )
 
+/** Who holds which of the first slots, whether or not there are such nodes. */
+const anyHolders = fc
+  .array(fc.tuple(fc.nat(9), fc.uniqueArray(fc.nat(15), { minLength: 1, maxLength: 3 })), {
+    maxLength: 6,
+  })
+  .map(pairs =>
+    pairs.map(([slot, holders]) => ({ slot, nodes: holders.map(at => `n${at}`).toSorted() })),
+  )
+
 /** An app of a small cluster that is short of everything. */
 export const anyApp: fc.Arbitrary<PlacementApp> = fc
   .record({
@@ -86,14 +101,59 @@ export const anyApp: fc.Arbitrary<PlacementApp> = fc
     ),
     maxPerNode: fc.constantFrom(undefined, undefined, undefined, 1, 2),
     runtime: fc.constantFrom<PlacementApp['runtime']>('docker', 'process'),
+    sticky: fc.constantFrom(undefined, undefined, true),
+    holders: fc.oneof(fc.constant([]), anyHolders),
   })
-  .map(({ id, memMb, cpus, maxPerNode, ...rest }) =>
+  .map(({ id, memMb, cpus, maxPerNode, sticky, holders, ...rest }) =>
     app(id, {
       ...rest,
+      ...(sticky !== undefined && { sticky }),
+      ...(holders.length > 0 && { held: heldMap(id, rest.mode, holders) }),
       resources: { cpus, memMb, diskMb: 0, gpus: 0 },
       ...(maxPerNode !== undefined && { maxPerNode }),
     }),
   )
+
+function heldMap(
+  id: string,
+  mode: PlacementApp['mode'],
+  holders: readonly { readonly slot: number; readonly nodes: readonly string[] }[],
+): ReadonlyMap<SlotId, readonly NodeId[]> {
+  return new Map(
+    holders.map(({ slot, nodes: on }) => {
+      const only = mode === 'global' ? on.slice(0, 1) : on
+      return [`${id}.${mode === 'global' ? only[0] : slot}` as SlotId, only as NodeId[]] as const
+    }),
+  )
+}
+
+/** The app when nobody holds its slots, sticky or not. */
+export function unheld(each: PlacementApp, isSticky = each.sticky): PlacementApp {
+  const copy: { -readonly [Key in keyof PlacementApp]: PlacementApp[Key] } = { ...each }
+  delete copy.held
+  delete copy.sticky
+  return isSticky === true ? { ...copy, sticky: true } : copy
+}
+
+/** The input with what a placement says as what the nodes hold: of sticky apps all, of others what is on a cordoned node. */
+export function holding(
+  { apps, nodes: all }: PlacementInput,
+  { placed }: Placement,
+): PlacementInput {
+  const cordoned = new Set(all.filter(({ mode }) => mode === 'cordoned').map(({ id }) => id))
+  return {
+    nodes: all,
+    apps: apps.map(wanted => {
+      const each = unheld(wanted)
+      const own = [...placed].filter(
+        ([slot, on]) => appOfSlot(slot) === each.id && (each.sticky === true || cordoned.has(on)),
+      )
+      return own.length === 0
+        ? each
+        : { ...each, held: new Map(own.map(([slot, on]) => [slot, [on]])) }
+    }),
+  }
+}
 
 /** A small node. */
 export const anyNode: fc.Arbitrary<PlacementNode> = fc
@@ -103,16 +163,22 @@ export const anyNode: fc.Arbitrary<PlacementNode> = fc
     zone: fc.constantFrom(undefined, 'z1', 'z1', 'z2', 'z3'),
     disk: fc.constantFrom(undefined, 'ssd', 'hdd'),
     docker: fc.boolean(),
-    accepting: fc.constantFrom(true, true, true, true, false),
+    mode: fc.constantFrom<PlacementNode['mode']>(
+      'active',
+      'active',
+      'active',
+      'cordoned',
+      'drained',
+    ),
     maxSlots: fc.constantFrom(undefined, undefined, 3),
     refused: fc.constantFrom(undefined, undefined, '/a.0', '/b.1'),
   })
-  .map(({ index, memMb, zone, disk, docker, accepting, maxSlots, refused }) =>
+  .map(({ index, memMb, zone, disk, docker, mode, maxSlots, refused }) =>
     node(`n${index}`, {
       labels: { ...(zone !== undefined && { zone }), ...(disk !== undefined && { disk }) },
       runtimes: { docker, process: true },
       capacity: { cpus: 2, memMb, diskMb: 0, gpus: 0 },
-      accepting,
+      mode,
       ...(maxSlots !== undefined && { maxSlots }),
       refusals:
         refused === undefined
@@ -143,6 +209,8 @@ export function violations({ apps, nodes: all }: PlacementInput, { placed }: Pla
       }
       const why = staticRefusal(each, at)
       if (why !== undefined) found.push(`${slot} is on ${on}: ${why}`)
+      if (at.mode === 'cordoned' && each.held?.get(slot)?.includes(on) !== true)
+        found.push(`${slot} is on ${on}, which is cordoned and does not hold it`)
       if (at.refusals.some(refusal => refusal.slot === slot))
         found.push(`${slot} is refused by ${on}`)
       const sum = load.get(on) ?? { cpus: 0, memMb: 0, slots: 0, ports: [] }

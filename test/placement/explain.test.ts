@@ -75,8 +75,8 @@ const reasons: { apps: PlacementApp[]; node: PlacementNode; reason: string }[] =
   },
   {
     apps: [zoned({})],
-    node: node('n0', { accepting: false }),
-    reason: 'takes no new work (it leaves, drains or is cordoned)',
+    node: node('n0', { mode: 'drained' }),
+    reason: 'is drained, and takes nothing',
   },
   {
     apps: [zoned({ constraints: [{ field: 'a', operator: 'LIKE', value: '(?=b)' }] })],

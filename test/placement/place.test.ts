@@ -266,7 +266,7 @@ t.test('place() gives a slot that is refused to the next node', async t => {
 t.test('place() gives a global app one slot on each node that may run it', async t => {
   const all = [
     node('n0'),
-    node('n1', { accepting: false }),
+    node('n1', { mode: 'drained' }),
     node('n2', { runtimes: { docker: true, process: false } }),
   ]
   const { placed } = place({ apps: [app('/a', { mode: 'global' })], nodes: all })

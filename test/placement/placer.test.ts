@@ -12,6 +12,7 @@ import {
   node,
   nodes as makeNodes,
   print,
+  unheld,
   violations,
 } from './cluster.ts'
 
@@ -20,6 +21,7 @@ const anyChange = fc.oneof(
   fc.record({ kind: fc.constant('no node' as const), at: fc.nat(20) }),
   fc.record({ kind: fc.constant('app' as const), app: anyApp }),
   fc.record({ kind: fc.constant('no app' as const), at: fc.nat(20) }),
+  fc.record({ kind: fc.constant('holders' as const), app: anyApp }),
 )
 
 function apply(
@@ -35,6 +37,19 @@ function apply(
       return { nodes, apps: [...apps.filter(({ id }) => id !== by.app.id), by.app] }
     case 'no app':
       return { nodes, apps: apps.filter((_, index) => index !== by.at % apps.length) }
+    case 'holders': {
+      const { held } = by.app
+      return {
+        nodes,
+        apps: apps.map(each =>
+          each.id === by.app.id && held !== undefined
+            ? { ...each, held }
+            : by.app.sticky === true
+              ? unheld(each)
+              : each,
+        ),
+      }
+    }
   }
 }
 

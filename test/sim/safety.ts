@@ -124,7 +124,7 @@ export class Safety {
         labels,
         runtimes: { docker: hasDocker, process: true },
         capacity,
-        accepting: true,
+        mode: 'active',
         refusals: [],
       },
     )

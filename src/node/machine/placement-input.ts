@@ -56,7 +56,7 @@ export class PlacementInputs {
       runtimes,
       capacity,
       refusals,
-      accepting: !leaving,
+      mode: leaving ? 'leaving' : 'active',
     }
     this.#nodes.set(id, { key, node })
     return node
