@@ -7,7 +7,7 @@
  * @module
  */
 
-import type { Duration } from '../model/duration.ts'
+import { fromMs } from '../model/duration.ts'
 
 /** What Shoal does with one field. `honoured`: acts on it. `carried`: keeps it, gives it back, warns. `server`: Marathon's own to write; named in a warning. */
 export interface MarathonField {
@@ -171,7 +171,7 @@ export const MARATHON_FIELDS: readonly MarathonField[] = [
 ]
 
 /** How long a lost node's slots wait where Marathon was told never to replace its tasks: a year. */
-export const NEVER_LOST = '8760h' as Duration
+export const NEVER_LOST = fromMs(365 * 24 * 3_600_000)
 
 /** What Marathon fills in for fields that Shoal does not act on. A field with this value asks for nothing, so it gives no warning. */
 export const INERT_DEFAULTS: Readonly<Record<string, unknown>> = {

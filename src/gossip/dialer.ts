@@ -25,6 +25,11 @@ export interface Dialer {
   welcomed(node: NodeId): void
   /** The last connection closed: dials again, soon if it had been a good one. */
   lost(node: NodeId): void
+  /**
+   * Somebody has something to say to `node` and could not: from now on it is one of those that
+   * this node keeps a connection to, however many there are. What could not be said is lost.
+   */
+  want(node: NodeId): void
   /** Dials at once, whatever the backoff. */
   redial(node: NodeId): void
   close(): void
@@ -58,6 +63,7 @@ export function createDialer({ self, dial, isConnected, random }: DialerOptions)
   let admitted: ReadonlySet<NodeId> = new Set()
   let given: ReadonlyMap<NodeId, readonly string[]> = new Map()
   let closed = false
+  const wanted = new Set<NodeId>()
   const peers = new Map<NodeId, Peer>()
 
   function peerOf(node: NodeId): Peer {
@@ -89,6 +95,7 @@ export function createDialer({ self, dial, isConnected, random }: DialerOptions)
       dialable.filter(node => (peers.get(node)?.failures ?? 0) >= UNREACHABLE_FAILURES),
     )
     const targets = dialTargets(self, dialable, unreachable)
+    for (const node of dialable) if (wanted.has(node)) targets.add(node)
     for (const [node, peer] of peers) {
       if (targets.has(node)) continue
       clearTimeout(peer.timer)
@@ -134,6 +141,7 @@ export function createDialer({ self, dial, isConnected, random }: DialerOptions)
   return {
     setAdmitted: nodes => {
       admitted = nodes
+      for (const node of wanted) if (!nodes.has(node)) wanted.delete(node)
       plan()
     },
     setAddresses: addresses => {
@@ -170,6 +178,11 @@ export function createDialer({ self, dial, isConnected, random }: DialerOptions)
         peer.quick = peer.good
         peer.good = false
       }
+      plan()
+    },
+    want: node => {
+      if (!admitted.has(node) || wanted.has(node)) return
+      wanted.add(node)
       plan()
     },
     redial: node => {

@@ -363,7 +363,9 @@ export async function startLibp2pTransport(options: Libp2pTransportOptions): Pro
       if (bytes.length > SEND_BYTES_MAX) {
         throw new RangeError(`A message of ${bytes.length} bytes is too large`)
       }
-      if (!links.send(to, bytes)) unconnected++
+      if (links.send(to, bytes)) return
+      unconnected++
+      dialer.want(to)
     },
     call,
     disconnect: node => links.hangUp(node),

@@ -141,3 +141,23 @@ t.test('dialer stops with those who are no longer admitted', async t => {
   t.equal(bed.dialled.length, 1)
   bed.dialer.close()
 })
+
+t.test(
+  'dialer connects to whom somebody has something to say to, however large the cluster',
+  async t => {
+    const bed = createBed(t)
+    const many = Array.from({ length: 60 }, (_, index) => `n${index}` as NodeId)
+    bed.dialer.setAddresses(here(...many))
+    bed.dialer.setAdmitted(new Set([self!, ...many]))
+    await bed.pass(60_000)
+    const far = many.find(node => !bed.connected.has(node))
+    t.ok(far, 'not everybody is connected to')
+    bed.dialer.want(far!)
+    await bed.pass(1_000)
+    t.ok(bed.connected.has(far!))
+    bed.connected.delete(far!)
+    bed.dialer.lost(far!)
+    await bed.pass(5_000)
+    t.ok(bed.connected.has(far!), 'and stays so')
+  },
+)

@@ -5,7 +5,7 @@ import type { NodeRecord } from '../../model/node-record.ts'
 import { isFinal, isServing } from '../../model/task.ts'
 import type { Gate, Hold, WantedApp } from '../../reconcile/plan.ts'
 import type { Claims } from './claims.ts'
-import type { HandOvers, HandOverView } from './hand-overs.ts'
+import type { Allowed, HandOvers } from './hand-overs.ts'
 import type { MassLoss } from './mass-loss.ts'
 import type { Members } from './members.ts'
 import type { ObservedBook } from './observed-book.ts'
@@ -30,12 +30,12 @@ export interface GateOptions {
 /** What the state of the cluster allows this node to do just now. Made anew for each plan. */
 export function createGate(options: GateOptions): Gate {
   const { self, nowMs, members, book, placed, claims, massLoss, nameOf } = options
-  let view: HandOverView | undefined
+  let allowed: Allowed | undefined
 
-  function handOverView(): HandOverView {
-    const { movesPerMinute } = options
+  function allowedMoves(): Allowed {
+    const { movesPerMinute, handOvers } = options
     const records = book.records().filter(({ node }) => members.isPresent(node))
-    return (view ??= { placed, records, movesPerMinute })
+    return handOvers.allow({ placed, records, movesPerMinute }, nowMs)
   }
 
   /** The lost node whose last word was that it has a task of the slot. */
@@ -59,9 +59,9 @@ export function createGate(options: GateOptions): Gate {
   }
 
   function budget(slot: SlotId): Hold | undefined {
-    const answer = options.handOvers.mayMove(slot, handOverView(), nowMs)
-    if (answer === true) return undefined
-    return { reason: 'enough slots have moved in the last minute', untilMs: answer.untilMs }
+    allowed ??= allowedMoves()
+    if (allowed.slots.has(slot)) return undefined
+    return { reason: 'enough slots have moved in the last minute', untilMs: allowed.againAtMs }
   }
 
   function whileLost(slot: SlotId, { spec }: WantedApp): Hold | undefined {

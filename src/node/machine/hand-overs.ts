@@ -21,6 +21,13 @@ export interface HandOverView {
   readonly movesPerMinute?: number | undefined
 }
 
+/** Which slots may move. */
+export interface Allowed {
+  readonly slots: ReadonlySet<SlotId>
+  /** When the budget has room again, in case it has none for a slot. */
+  readonly againAtMs: number
+}
+
 /**
  * How many slots may change their node without need. A slot whose node is lost starts
  * elsewhere at once; but one that is served, and only belongs to another node now because
@@ -61,15 +68,14 @@ export class HandOvers {
     }
   }
 
-  /** True when the slot may move now; else when to look again. */
-  mayMove(slot: SlotId, view: HandOverView, nowMs: number): true | { readonly untilMs: number } {
+  /** The slots that may move now, and when more may. */
+  allow(view: HandOverView, nowMs: number): Allowed {
     const recent = [...this.#begunAtMs].filter(([, ms]) => nowMs - ms < BUDGET_MS)
-    const begun = new Set(recent.map(([other]) => other))
-    if (begun.has(slot)) return true
-    const left = budgetOf(view) - recent.length
-    if (left > 0 && rankOf(slot, begun, view) < left) return true
-    const oldestMs = recent.reduce((at, [, ms]) => Math.min(at, ms), Infinity)
-    return { untilMs: oldestMs === Infinity ? nowMs + BUDGET_MS : oldestMs + BUDGET_MS }
+    const begun = new Set(recent.map(([slot]) => slot))
+    const left = Math.max(0, budgetOf(view) - recent.length)
+    const next = left === 0 ? [] : pendingOf(begun, view).slice(0, left)
+    const oldestMs = recent.reduce((at, [, ms]) => Math.min(at, ms), nowMs)
+    return { slots: new Set([...begun, ...next]), againAtMs: oldestMs + BUDGET_MS }
   }
 
   #begin(slot: SlotId, nowMs: number): void {
@@ -89,19 +95,21 @@ export function budgetOf({ placed, movesPerMinute }: HandOverView): number {
   return movesPerMinute ?? Math.max(MOVES_MIN, Math.ceil(placed.size / 10))
 }
 
-/** How many of the slots that are to move come before this one; those that wait for their new node to be steady count, too. */
-function rankOf(slot: SlotId, begun: ReadonlySet<SlotId>, view: HandOverView): number {
-  const own = hashText(slot)
-  const before = new Set<SlotId>()
+/** The slots that are to move and have not begun, in the order in which they go; those whose new node is not steady yet wait in it, too. */
+function pendingOf(begun: ReadonlySet<SlotId>, view: HandOverView): SlotId[] {
+  const pending = new Map<SlotId, number>()
+  const arrived = new Set<SlotId>()
   for (const { node, tasks, leaving } of view.records) {
     if (leaving) continue
     for (const task of tasks) {
       const owner = view.placed.get(task.slot)
+      if (owner === node && !isFinal(task.state)) arrived.add(task.slot)
       if (owner === undefined || owner === node || begun.has(task.slot)) continue
-      if (!isServing(task)) continue
-      const rank = hashText(task.slot)
-      if (rank < own || (rank === own && task.slot < slot)) before.add(task.slot)
+      if (isServing(task)) pending.set(task.slot, hashText(task.slot))
     }
   }
-  return before.size
+  for (const slot of arrived) pending.delete(slot)
+  return [...pending]
+    .toSorted(([one, rank], [other, otherRank]) => rank - otherRank || (one < other ? -1 : 1))
+    .map(([slot]) => slot)
 }
