@@ -36,6 +36,7 @@ export interface LogChange {
 
 /** What became of an update from outside. */
 export type LogApplied =
+  /** `waiting` when a part of this very update waits for earlier ones, whatever else does. */
   | { readonly ok: true; readonly change: LogChange; readonly waiting: boolean }
   | { readonly ok: false; readonly reason: string }
 
@@ -118,7 +119,8 @@ export function createEntryLog(): EntryLog {
     if (pendingDs !== null && pendingDs.length > WAITING_DELETES_BYTES_MAX) {
       doc.store.pendingDs = null
     }
-    return { ok: true, change, waiting: pendingStructs !== null || pendingDs !== null }
+    const isCalm = pendingStructs === null && pendingDs === null
+    return { ok: true, change, waiting: !isCalm && waits(doc, update) }
   }
 
   return {
@@ -177,6 +179,21 @@ export function createEntryLog(): EntryLog {
       return (pendingStructs?.update.length ?? 0) + (pendingDs?.length ?? 0)
     },
   }
+}
+
+/** True when the document lacks something that the update wrote or deleted. */
+function waits(doc: Y.Doc, update: Uint8Array): boolean {
+  const { structs, ds } = Y.decodeUpdate(update)
+  const lacks = (client: number, end: number): boolean => Y.getState(doc.store, client) < end
+  return (
+    structs.some(
+      struct =>
+        !(struct instanceof Y.Skip) && lacks(struct.id.client, struct.id.clock + struct.length),
+    ) ||
+    [...ds.clients].some(([client, ranges]) =>
+      ranges.some(({ clock, len }) => lacks(client, clock + len)),
+    )
+  )
 }
 
 /** Appends to the end of the log of `client`: what `Y.Array.push` does, without its walk over the whole list. */

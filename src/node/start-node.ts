@@ -206,6 +206,8 @@ export async function startNode(
     kind: 'facts-changed',
     facts: { multiaddrs: transport.multiaddrs(), probePort: liveness.port, dnsPort: dns.port },
   })
+  // Who connected while the other parts started told nobody.
+  for (const node of transport.connected()) push({ kind: 'connected', node })
   peers.update()
 
   const stallWatch = startStallWatch(ms => {

@@ -19,6 +19,21 @@ t.test('an edit on one node is read on another', async t => {
   t.match(other.apply(update), { ok: true, changed: false })
 })
 
+t.test('an update waits for what it follows, and for nothing else', async t => {
+  const [one, other, reader] = [docOf(1), docOf(2), docOf(3)]
+  const first = apply(one, web, { instances: 1 })
+  const second = apply(one, web, { instances: 2 })
+  const unrelated = apply(other, '/else')
+  other.apply(first)
+  const removal = updateOf(edit(other, { kind: 'remove', app: web }))
+  t.match(reader.apply(second), { ok: true, waiting: true, changed: false })
+  t.match(reader.apply(unrelated), { ok: true, waiting: false, changed: true })
+  t.match(reader.apply(removal), { ok: true, waiting: true }, 'it takes away what is not there yet')
+  t.match(reader.apply(first), { ok: true, waiting: false, changed: true })
+  t.match(reader.apply(removal), { ok: true, waiting: false })
+  t.equal(reader.stats().waitingBytes, 0)
+})
+
 t.test('read() gives the same object until something changed', async t => {
   const doc = docOf(1)
   const empty = doc.read()

@@ -5,6 +5,7 @@ import type { Verify } from '../../util/keys.ts'
 import type { Random } from '../../util/random.ts'
 import type { ClusterEvent, Effect } from './events.ts'
 import { PendingEdits } from './pending-edits.ts'
+import type { Reach } from './reach.ts'
 import { tellingsOfDesired } from './tellings.ts'
 
 /** After a disk refused an update of another node, the whole document is offered to it again so often. */
@@ -110,12 +111,12 @@ export class DocumentDesk {
     this.#isLogDoubted = true
   }
 
-  /** The disk has everything up to `token`. Edits go on to `peers` for their disks. */
-  persisted(token: number, peers: readonly NodeId[], nowMs: number): Effect[] {
+  /** The disk has everything up to `token`. Edits go on to others for their disks. */
+  persisted(token: number, reach: Reach, nowMs: number): Effect[] {
     this.#persistedToken = Math.max(this.#persistedToken, token)
     if (token === this.#repairToken) this.#repairToken = undefined
     return [
-      ...this.#edits.persisted(token, peers, nowMs),
+      ...this.#edits.persisted(token, reach, nowMs),
       ...this.#acknowledgeStored(),
       ...this.#editNext(nowMs),
     ]
@@ -161,7 +162,8 @@ export class DocumentDesk {
       return { isWhole: false, effects: [telling(nowMs, 'refused', nameOf(from), text)] }
     }
     const effects: Effect[] = applied.logWasBehind ? this.#renewClientId(nowMs) : []
-    if (!applied.changed) return { isWhole: !applied.waiting, effects }
+    if (!applied.changed && !applied.waiting) return { isWhole: true, effects }
+    // One that waits is written, too: what it waits for may come from a node that has not got this one.
     effects.push(
       { kind: 'persist', token: ++this.#lastToken, update },
       ...this.changed(before, nowMs),
@@ -180,8 +182,9 @@ export class DocumentDesk {
     return this.#acknowledgeStored()
   }
 
-  expire(nowMs: number): Effect[] {
-    const effects = this.#edits.expire(nowMs)
+  /** What time alone brings; `reach` is asked when an edit must be handed out again. */
+  expire(reach: () => Reach, nowMs: number): Effect[] {
+    const effects = this.#edits.expire(reach, nowMs)
     if (nowMs < this.#persistRetryAtMs) return effects
     this.#persistRetryAtMs = Infinity
     const token = ++this.#lastToken

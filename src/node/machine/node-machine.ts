@@ -9,7 +9,7 @@ import type { Verdict } from '../../model/verdict.ts'
 import type { Placement, PlacementInput } from '../../placement/input.ts'
 import type { Gate, RemoteTask, Wait } from '../../reconcile/plan.ts'
 import type { Verify } from '../../util/keys.ts'
-import { pick, shuffle, type Random } from '../../util/random.ts'
+import { pick, type Random } from '../../util/random.ts'
 import { Claims, isClaimMessage, type Want } from './claims.ts'
 import type { ClusterEvent, Effect, GuardOrder, Message, NodeEvent, NodeFacts } from './events.ts'
 import { DocumentDesk, telling } from './document-desk.ts'
@@ -25,12 +25,12 @@ import { Members } from './members.ts'
 import { ObservedBook } from './observed-book.ts'
 import { OwnRecord } from './own-record.ts'
 import { OwnTasks, type SpecOf } from './own-tasks.ts'
-import { ACK_PEERS } from './pending-edits.ts'
 import { affectsPlacement } from './placement-input.ts'
 import { Placing } from './placing.ts'
 import { Planning } from './planning.ts'
 import { RefusedMessages } from './refused-messages.ts'
 import { Stability } from './stability.ts'
+import { reachOf, type Reach } from './reach.ts'
 import { tellingsOf } from './tellings.ts'
 import { TwinGuard } from './twin-guard.ts'
 
@@ -300,7 +300,7 @@ export class NodeMachine {
         this.#isRecordStale = this.#isPlanStale = true
         return []
       case 'persisted':
-        return this.#desk.persisted(event.token, this.#storePeers(), this.#nowMs)
+        return this.#desk.persisted(event.token, this.#reach(), this.#nowMs)
       case 'persist-failed':
         return this.#desk.persistFailed(event.token, event.reason, this.#nowMs)
       case 'reloaded':
@@ -346,12 +346,10 @@ export class NodeMachine {
     effects.push(...this.#lookAround())
   }
 
-  /** Whom to hand an edit to, so that it is on one more disk. */
-  #storePeers(): NodeId[] {
-    const peers = [...this.#desk.admitted].filter(
-      node => node !== this.self && this.#members.isAlive(node) && this.#connected.has(node),
-    )
-    return shuffle(peers, this.#options.random).slice(0, ACK_PEERS)
+  #reach(): Reach {
+    const { self, random } = this.#options
+    const others = [...this.#desk.admitted].filter(node => node !== self)
+    return reachOf({ others, members: this.#members, connected: this.#connected, random })
   }
 
   #takeTaskEvent(event: TaskEvent): Effect[] {
@@ -432,7 +430,7 @@ export class NodeMachine {
   // --- Time ---------------------------------------------------------------
 
   #tick(): Effect[] {
-    const effects: Effect[] = [...this.#desk.expire(this.#nowMs)]
+    const effects: Effect[] = this.#desk.expire(() => this.#reach(), this.#nowMs)
     const gone = this.#twins.expire(this.#nowMs)
     if (gone.length > 0) this.#isRecordStale = true
     effects.push(...gone)

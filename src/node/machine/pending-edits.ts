@@ -1,17 +1,24 @@
 import type { AppId, NodeId, RevisionId } from '../../model/ids.ts'
 import type { Effect, EditResult } from './events.ts'
+import type { Reach } from './reach.ts'
 
 /** How long an edit waits for another node's disk before it is acknowledged as being only here. */
 export const ACK_TIMEOUT_MS = 2_000
 
-/** How many nodes an edit is handed to at once: the first to store it acknowledges it. */
-export const ACK_PEERS = 3
+/**
+ * How long the first disk that was asked may take before the edit is handed out again, in milliseconds; each
+ * further wait is twice as long. What was under way on a connection that broke is lost, and a node that lacks
+ * an earlier edit fetches that one first and keeps silent about this: both have it the second time.
+ */
+const HAND_AGAIN_MS = 200
 
 interface Pending {
   readonly request: number
   readonly update: Uint8Array
   readonly revisions: readonly { readonly app: AppId; readonly revision: RevisionId }[]
   deadlineMs: number
+  handAtMs: number
+  handAgainMs: number
   stage: 'persisting' | 'spreading'
 }
 
@@ -41,24 +48,27 @@ export class PendingEdits {
       readonly revisions: readonly { readonly app: AppId; readonly revision: RevisionId }[]
     },
   ): void {
-    this.#byToken.set(token, { ...edit, deadlineMs: Infinity, stage: 'persisting' })
+    this.#byToken.set(token, {
+      ...edit,
+      deadlineMs: Infinity,
+      handAtMs: Infinity,
+      handAgainMs: HAND_AGAIN_MS,
+      stage: 'persisting',
+    })
   }
 
-  /** The edit is on this disk: gossip it, and hand it to `peers` for theirs. */
-  persisted(token: number, peers: readonly NodeId[], nowMs: number): Effect[] {
+  /** The edit is on this disk: gossip it, and hand it to others for theirs. */
+  persisted(token: number, reach: Reach, nowMs: number): Effect[] {
     const pending = this.#byToken.get(token)
     if (pending === undefined) return []
-    const { update } = pending
-    const published: Effect = { kind: 'publish', message: { kind: 'desired', update } }
-    if (peers.length === 0) return [published, this.#finish(token, pending, undefined)]
+    const published: Effect = {
+      kind: 'publish',
+      message: { kind: 'desired', update: pending.update },
+    }
+    if (reach.isAlone) return [published, this.#finish(token, pending, undefined)]
     pending.stage = 'spreading'
     pending.deadlineMs = nowMs + ACK_TIMEOUT_MS
-    const handed = peers.map((to): Effect => ({
-      kind: 'send',
-      to,
-      message: { kind: 'store', id: token, update },
-    }))
-    return [published, ...handed]
+    return [published, ...hand(token, pending, reach, nowMs)]
   }
 
   /** Another node has the edit on its disk. */
@@ -77,15 +87,20 @@ export class PendingEdits {
     return [{ kind: 'reply', request: pending.request, result: { ok: false, reason: text } }]
   }
 
-  /** Answers the edits that have waited long enough. */
-  expire(nowMs: number): Effect[] {
-    return [...this.#byToken]
-      .filter(([, { deadlineMs }]) => deadlineMs <= nowMs)
-      .map(([token, pending]) => this.#finish(token, pending, undefined))
+  /** Answers the edits that have waited long enough, and hands the others out again when it is time. */
+  expire(reach: () => Reach, nowMs: number): Effect[] {
+    return [...this.#byToken].flatMap(([token, pending]) => {
+      if (pending.deadlineMs <= nowMs) return [this.#finish(token, pending, undefined)]
+      return pending.handAtMs <= nowMs ? hand(token, pending, reach(), nowMs) : []
+    })
   }
 
   wakeAtMs(): number {
-    return Math.min(Infinity, ...Array.from(this.#byToken.values(), ({ deadlineMs }) => deadlineMs))
+    let at = Infinity
+    for (const { deadlineMs, handAtMs } of this.#byToken.values()) {
+      at = Math.min(at, deadlineMs, handAtMs)
+    }
+    return at
   }
 
   #finish(token: number, { request, revisions }: Pending, by: NodeId | undefined): Effect {
@@ -99,4 +114,11 @@ export class PendingEdits {
     }
     return { kind: 'reply', request, result }
   }
+}
+
+function hand(token: number, pending: Pending, { peers }: Reach, nowMs: number): Effect[] {
+  pending.handAtMs = nowMs + pending.handAgainMs
+  pending.handAgainMs *= 2
+  const { update } = pending
+  return peers.map(to => ({ kind: 'send', to, message: { kind: 'store', id: token, update } }))
 }
