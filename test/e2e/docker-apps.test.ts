@@ -9,7 +9,7 @@ import t from 'tap'
 import type { WhyAnswer } from '../../src/api/shapes.ts'
 import { dig, fetchFrom, lookUp } from './docker-clients.ts'
 import { DockerCluster, onDockerHosts } from './docker-cluster.ts'
-import { askDaemon, eventually } from './hosts-daemon.ts'
+import { askDaemon, eventually } from '../../scripts/testbed/host-daemon.ts'
 
 const EXAMPLES = join(import.meta.dirname, '../../examples')
 const MARATHON = '/marathon-demo-application'

@@ -1,27 +1,19 @@
 import { isDeepStrictEqual } from 'node:util'
 import type { Test } from 'tap'
 import type { ApplyAnswer, NodeLine, StatusAnswer, TaskLine } from '../../src/api/shapes.ts'
-import { askEngine, mustAsk } from '../../scripts/testbed/engine-api.ts'
+import { listContainers, type Container } from '../../scripts/testbed/containers.ts'
+import { mustAsk } from '../../scripts/testbed/engine-api.ts'
 import { formCluster } from '../../scripts/testbed/form-cluster.ts'
 import { missingForTestbed } from '../../scripts/testbed/requirements.ts'
 import type { CommandResult } from '../../scripts/testbed/run-command.ts'
 import type { TestHost } from '../../scripts/testbed/test-host.ts'
 import { createTestbed, type Testbed } from '../../scripts/testbed/testbed.ts'
-import { askDaemon, daemonSocket, eventually } from './hosts-daemon.ts'
+import { askDaemon, eventually, tryApply } from '../../scripts/testbed/host-daemon.ts'
 
 /** Options of a test that needs Docker hosts: where there can be none, it is skipped and says why. */
 export function onDockerHosts(): { readonly skip?: string } {
   const missing = missingForTestbed({ docker: true, clients: true })
   return missing === undefined ? {} : { skip: missing }
-}
-
-/** A container of ours, as the engine of its host tells: Shoal's own word is not asked. */
-export interface Container {
-  readonly id: string
-  readonly host: number
-  readonly slot: string
-  readonly task: string
-  readonly running: boolean
 }
 
 /** A whole cluster on three hosts, each with its own Docker engine and daemon, and the hello image. */
@@ -52,27 +44,9 @@ export class DockerCluster {
     return this.bed.host(number)
   }
 
-  /** Applies manifests on a host, and gives what was acknowledged; undefined if the daemon died over it. */
-  async tryApply(
-    host: TestHost,
-    ...manifests: readonly object[]
-  ): Promise<ApplyAnswer | undefined> {
-    const files = manifests.map((one, at) => ({ name: `${at}.json`, text: JSON.stringify(one) }))
-    try {
-      const { status, body } = await askEngine(daemonSocket(host), {
-        method: 'POST',
-        path: '/v1/apply',
-        body: JSON.stringify({ files }),
-      })
-      return status === 200 ? (JSON.parse(body) as ApplyAnswer) : undefined
-    } catch {
-      return undefined // No daemon, or no longer: nothing was acknowledged.
-    }
-  }
-
   /** {@link tryApply} that must succeed. */
   async apply(host: TestHost, ...manifests: readonly object[]): Promise<ApplyAnswer> {
-    const answer = await this.tryApply(host, ...manifests)
+    const answer = await tryApply(host, manifests)
     if (answer === undefined) throw new Error(`host ${host.number} took no edit`)
     return answer
   }
@@ -99,21 +73,7 @@ export class DockerCluster {
 
   /** Every container with a label of ours on these hosts, ended ones too. */
   async containers(hosts: readonly TestHost[] = this.hosts): Promise<Container[]> {
-    const filters = encodeURIComponent(JSON.stringify({ label: ['shoal.cluster'] }))
-    const path = `/containers/json?all=1&filters=${filters}`
-    const lists = await Promise.all(
-      hosts.map(async host => {
-        const listed = await mustAsk(host.dockerSocket ?? '', { method: 'GET', path })
-        return (JSON.parse(listed) as Listed[]).map(({ Id, State, Labels }) => ({
-          id: Id,
-          host: host.number,
-          slot: Labels['shoal.slot'] ?? '',
-          task: Labels['shoal.task'] ?? '',
-          running: State === 'running',
-        }))
-      }),
-    )
-    return lists.flat()
+    return (await Promise.all(hosts.map(listContainers))).flat()
   }
 
   /** What the engine says of one container. */
@@ -196,12 +156,6 @@ export interface SettleOptions {
   readonly hosts?: readonly TestHost[]
   /** @default 60000 ms */
   readonly timeoutMs?: number
-}
-
-interface Listed {
-  readonly Id: string
-  readonly State: string
-  readonly Labels: Readonly<Record<string, string>>
 }
 
 /** The part of the engine's answer that the tests read. */

@@ -6,7 +6,7 @@ import type { AppAnswer } from '../../src/api/shapes.ts'
 import type { TestHost } from '../../scripts/testbed/test-host.ts'
 import { fetchFrom, lookUp } from './docker-clients.ts'
 import { DockerCluster, onDockerHosts } from './docker-cluster.ts'
-import { askDaemon, eventually } from './hosts-daemon.ts'
+import { askDaemon, eventually } from '../../scripts/testbed/host-daemon.ts'
 
 const APP = '/hello'
 const hello = (greeting: string): object => ({

@@ -4,7 +4,7 @@ import t from 'tap'
 import { createRandom } from '../../src/util/random.ts'
 import { fetchFrom, lookUp } from './docker-clients.ts'
 import { DockerCluster, onDockerHosts } from './docker-cluster.ts'
-import { askDaemon, eventually } from './hosts-daemon.ts'
+import { askDaemon, eventually, tryApply } from '../../scripts/testbed/host-daemon.ts'
 
 const HELLO = {
   id: '/hello',
@@ -47,7 +47,7 @@ t.test('docker: restarts on three hosts', onDockerHosts(), async t => {
         const host = cluster.hosts[n % 3]!
         const id = `/ledger/entry-${n}`
         // Apps of no slots: what is written is to survive, and no container is to be moved by it.
-        const answer = await cluster.tryApply(host, { id, image: 'hello_world', instances: 0 })
+        const answer = await tryApply(host, [{ id, image: 'hello_world', instances: 0 }])
         if (answer?.stored !== undefined) acknowledged.push(id)
         await new Promise(resolve => setTimeout(resolve, 20))
       }

@@ -6,7 +6,7 @@ import { formCluster } from '../../scripts/testbed/form-cluster.ts'
 import { missingForTestbed } from '../../scripts/testbed/requirements.ts'
 import type { TestHost } from '../../scripts/testbed/test-host.ts'
 import { createTestbed } from '../../scripts/testbed/testbed.ts'
-import { askDaemon, eventually } from './hosts-daemon.ts'
+import { askDaemon, eventually } from '../../scripts/testbed/host-daemon.ts'
 
 const missing = missingForTestbed({ docker: false })
 const onHosts = missing === undefined ? {} : { skip: missing }

@@ -9,7 +9,7 @@ import { mustAsk } from '../../scripts/testbed/engine-api.ts'
 import { awaitAnswer, formCluster } from '../../scripts/testbed/form-cluster.ts'
 import { missingForTestbed } from '../../scripts/testbed/requirements.ts'
 import { createTestbed } from '../../scripts/testbed/testbed.ts'
-import { askDaemon, daemonSocket, eventually } from './hosts-daemon.ts'
+import { askDaemon, daemonSocket, eventually } from '../../scripts/testbed/host-daemon.ts'
 
 /** Longer than mDNS and a handshake take. */
 const ENGINE_MS = 3_000

@@ -1,6 +1,7 @@
+import type { ApplyAnswer } from '../../src/api/shapes.ts'
 import { SOCKET_FILE } from '../../src/api/start-api.ts'
-import { mustAsk } from '../../scripts/testbed/engine-api.ts'
-import type { TestHost } from '../../scripts/testbed/test-host.ts'
+import { askEngine, mustAsk } from './engine-api.ts'
+import type { TestHost } from './test-host.ts'
 
 /** The socket of a host's daemon. It is a file, so it is in reach whatever became of the host's network. */
 export function daemonSocket({ dataDir }: TestHost): string {
@@ -8,8 +9,29 @@ export function daemonSocket({ dataDir }: TestHost): string {
 }
 
 /** Asks a host's daemon; throws what it said where that is an error, and where it does not answer. */
-export async function askDaemon<T>(host: TestHost, path: string): Promise<T> {
-  return JSON.parse(await mustAsk(daemonSocket(host), { method: 'GET', path })) as T
+export async function askDaemon<T>(
+  host: TestHost,
+  path: string,
+  options: { readonly timeoutMs?: number } = {},
+): Promise<T> {
+  return JSON.parse(await mustAsk(daemonSocket(host), { method: 'GET', path, ...options })) as T
+}
+
+/** Applies manifests on a host, and gives what was acknowledged; undefined if nothing was, as when the daemon died over it. */
+export async function tryApply(
+  host: TestHost,
+  manifests: readonly object[],
+  options: { readonly timeoutMs?: number } = {},
+): Promise<ApplyAnswer | undefined> {
+  const files = manifests.map((one, at) => ({ name: `${at}.json`, text: JSON.stringify(one) }))
+  const body = JSON.stringify({ files })
+  try {
+    const asked = { method: 'POST', path: '/v1/apply', body, ...options } as const
+    const answer = await askEngine(daemonSocket(host), asked)
+    return answer.status === 200 ? (JSON.parse(answer.body) as ApplyAnswer) : undefined
+  } catch {
+    return undefined // No daemon, or no longer: nothing was acknowledged.
+  }
 }
 
 /**
