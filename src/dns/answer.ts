@@ -21,7 +21,7 @@ import {
   type SoaRecord,
 } from './records.ts'
 import { encodeRecord, HEADER_BYTES, pointersTo } from './wire.ts'
-import type { Freshness, Zone } from './zone.ts'
+import type { Authority, Freshness, Zone } from './zone.ts'
 
 /** What carries a query: it decides how long an answer may be. */
 export type DnsTransport = 'udp' | 'tcp'
@@ -75,7 +75,14 @@ interface CachedName {
   readonly exists: boolean
   readonly source: Freshness
   readonly structure: Freshness
+  readonly authority: Authority
   readonly answers: Map<number, EncodedAnswer>
+}
+
+/** A zone's SOA as an authority record, by where the zone's name begins in the question. */
+interface EncodedSoa {
+  readonly soa: SoaRecord
+  readonly at: (Buffer | undefined)[]
 }
 
 /** Makes the answerer of a zone. Nothing of a client is remembered between queries. */
@@ -84,11 +91,8 @@ export function createAnswerer(initial: Zone, options: AnswererOptions = {}): An
   const cache = new Map<string, CachedName>()
   let cacheBytes = 0
   let zone = initial
-  let domainBytes = zone.domain.length + 2
   let turns = 0
-  // The SOA as an authority record, by the length of the question's name: its owner is a pointer into that name.
-  let authorities: (Buffer | undefined)[] = []
-  let authoritiesOf: SoaRecord | undefined
+  const authorities = new WeakMap<Authority, EncodedSoa>()
 
   // Of the query in hand. Kept here and not in an object of its own, so that a query leaves no garbage.
   let nameEnd = 0
@@ -103,8 +107,6 @@ export function createAnswerer(initial: Zone, options: AnswererOptions = {}): An
     answer,
     setZone: next => {
       zone = next
-      domainBytes = zone.domain.length + 2
-      authoritiesOf = undefined
       cache.clear()
       cacheBytes = 0
     },
@@ -123,9 +125,11 @@ export function createAnswerer(initial: Zone, options: AnswererOptions = {}): An
     const cached = lookUp(query)
     if (cached === undefined) return finish(out, questionEnd, RCODE.REFUSED)
     out[2]! |= 0x04 // AA
-    if (!cached.exists) return negative(out, limit, RCODE.NXDOMAIN)
+    if (!cached.exists) return negative(out, limit, RCODE.NXDOMAIN, cached.authority)
     const encoded = cached.answers.get(type) ?? encode(cached)
-    if (encoded.answers.count === 0) return negative(out, limit, RCODE.NOERROR)
+    if (encoded.answers.count === 0) {
+      return negative(out, limit, RCODE.NOERROR, cached.authority)
+    }
     return positive(out, limit, encoded)
   }
 
@@ -192,8 +196,9 @@ export function createAnswerer(initial: Zone, options: AnswererOptions = {}): An
       cache.delete(key)
       return undefined
     }
-    const { exists, source, structure } = finding
-    const found = { name, exists, source, structure, answers: new Map<number, EncodedAnswer>() }
+    const { exists, source, structure, authority } = finding
+    const answers = new Map<number, EncodedAnswer>()
+    const found = { name, exists, source, structure, authority, answers }
     // Names that do not exist are without number, and cheap to look up.
     if (!exists) cache.delete(key)
     else remember(key, found)
@@ -243,8 +248,8 @@ export function createAnswerer(initial: Zone, options: AnswererOptions = {}): An
   }
 
   /** NXDOMAIN and NODATA, with the SOA that says how long to believe it (RFC 2308). */
-  function negative(out: Buffer, limit: number, rcode: number): number {
-    const soa = authority()
+  function negative(out: Buffer, limit: number, rcode: number, authority: Authority): number {
+    const soa = soaBytes(authority)
     if (questionEnd + soa.length + (hasEdns ? OPT_BYTES : 0) > limit) {
       return finish(out, questionEnd, rcode)
     }
@@ -253,15 +258,16 @@ export function createAnswerer(initial: Zone, options: AnswererOptions = {}): An
     return finish(out, questionEnd + soa.length, rcode)
   }
 
-  function authority(): Buffer {
-    const soa = zone.soa()
-    if (authoritiesOf !== soa) {
-      authoritiesOf = soa
-      authorities = []
+  /** The SOA as an authority record. Its owner is a pointer into the question's name, so there is one for each length. */
+  function soaBytes(authority: Authority): Buffer {
+    const soa = authority.soa()
+    let known = authorities.get(authority)
+    if (known?.soa !== soa) {
+      known = { soa, at: [] }
+      authorities.set(authority, known)
     }
-    const domainAt = nameEnd - domainBytes
-    authorities[domainAt] ??= encodeRecord(soa, pointersTo(zone.domain, domainAt))
-    return authorities[domainAt]
+    const domainAt = nameEnd - authority.domain.length - 2
+    return (known.at[domainAt] ??= encodeRecord(soa, pointersTo(authority.domain, domainAt)))
   }
 
   /** The header, and the question as it was written: some clients check the case of each letter. */

@@ -10,6 +10,8 @@ export const TYPE = {
   A: 1,
   NS: 2,
   SOA: 6,
+  PTR: 12,
+  TXT: 16,
   AAAA: 28,
   SRV: 33,
   OPT: 41,
@@ -42,6 +44,9 @@ export const NAME_BYTES_MAX = 255
 /** Longest label, in bytes. */
 export const LABEL_BYTES_MAX = 63
 
+/** Longest string of a TXT record, in bytes. */
+export const TXT_BYTES_MAX = 255
+
 /** What every record has. Names are in lower case, without the last dot. */
 interface RecordBase {
   readonly name: string
@@ -69,6 +74,18 @@ export interface NsRecord extends RecordBase {
   readonly target: string
 }
 
+/** The name of an address (RFC 1035, section 3.3.12). */
+export interface PtrRecord extends RecordBase {
+  readonly type: 'PTR'
+  readonly target: string
+}
+
+/** Words for people (RFC 1035, section 3.3.14): each string of printable ASCII, at most {@link TXT_BYTES_MAX} long. */
+export interface TxtRecord extends RecordBase {
+  readonly type: 'TXT'
+  readonly strings: readonly string[]
+}
+
 /** The zone's start of authority (RFC 1035, section 3.3.13). Times are in seconds. */
 export interface SoaRecord extends RecordBase {
   readonly type: 'SOA'
@@ -83,7 +100,7 @@ export interface SoaRecord extends RecordBase {
 }
 
 /** A record that our zones hold. */
-export type DnsRecord = AddressRecord | SrvRecord | NsRecord | SoaRecord
+export type DnsRecord = AddressRecord | SrvRecord | NsRecord | SoaRecord | PtrRecord | TxtRecord
 
 /** Any other record that a server may send: its data as hex, its type as RFC 3597 writes it. */
 export interface UnknownRecord extends RecordBase {

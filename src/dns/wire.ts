@@ -12,6 +12,7 @@ import {
   CLASS_IN,
   LABEL_BYTES_MAX,
   NAME_BYTES_MAX,
+  TXT_BYTES_MAX,
   TYPE,
   type DnsRecord,
   type UnknownRecord,
@@ -112,7 +113,10 @@ function encodeData(record: DnsRecord, pointers: Pointers): Buffer {
       return Buffer.concat([fixed, encodeName(record.target)])
     }
     case 'NS':
+    case 'PTR':
       return encodeName(record.target, pointers)
+    case 'TXT':
+      return Buffer.concat(record.strings.map(encodeString))
     case 'SOA': {
       const times = Buffer.alloc(20)
       const { serial, refresh, retry, expire, minimum } = record
@@ -123,6 +127,13 @@ function encodeData(record: DnsRecord, pointers: Pointers): Buffer {
       return Buffer.concat([...names, times])
     }
   }
+}
+
+/** Text with its length before it (RFC 1035, section 3.3). */
+function encodeString(text: string): Buffer {
+  const bytes = Buffer.from(text, 'latin1')
+  assert(bytes.length <= TXT_BYTES_MAX, `Too long for a string of TXT: ${text}`)
+  return Buffer.concat([Buffer.of(bytes.length), bytes])
 }
 
 /** A message's bytes as data. */
@@ -266,6 +277,15 @@ function decodeData(
       return { ...base, type: 'AAAA', address: formatAddress(take(cursor, 16)) }
     case TYPE.NS:
       return { ...base, type: 'NS', target: name() }
+    case TYPE.PTR:
+      return { ...base, type: 'PTR', target: name() }
+    case TYPE.TXT: {
+      const strings: string[] = []
+      while (cursor.offset < cursor.bytes.length) {
+        strings.push(take(cursor, take(cursor, 1)[0]!).toString('latin1'))
+      }
+      return { ...base, type: 'TXT', strings }
+    }
     case TYPE.SRV:
       return {
         ...base,

@@ -21,6 +21,14 @@ export interface Freshness {
   readonly stale: boolean
 }
 
+/** Whose word an answer is: the zone that the name is in. The same object for as long as the zone is there. */
+export interface Authority {
+  /** The zone's own name. */
+  readonly domain: string
+  /** What NXDOMAIN and NODATA are told with. Another object after each change. */
+  soa(): SoaRecord
+}
+
 /** What the zone says of one name. */
 export interface Finding {
   /** False: no such name, and none below it (NXDOMAIN). True with no records: NODATA. */
@@ -32,6 +40,7 @@ export interface Finding {
   readonly source: Freshness
   /** Turns stale when names come or go, or nodes change. */
   readonly structure: Freshness
+  readonly authority: Authority
 }
 
 /** A zone that is kept up to date, app by app. */
@@ -82,6 +91,8 @@ export function createZone(view: DnsView): Zone {
   let structure = { stale: false }
   let apex = { stale: false }
   let soa = soaRecord()
+
+  const authority: Authority = { domain, soa: () => soa }
 
   for (const app of view.apps) insert(app)
 
@@ -217,7 +228,7 @@ export function createZone(view: DnsView): Zone {
   /** What is said of a name that nothing owns: it may still have names below it (an empty non-terminal, RFC 8020). */
   function absent(relative: string, source: Freshness = structure): Finding {
     const exists = relative !== '' && table.hasBelow(relative)
-    return { exists, records: [], glue: [], source, structure }
+    return { exists, records: [], glue: [], source, structure, authority }
   }
 
   function finding(
@@ -225,7 +236,7 @@ export function createZone(view: DnsView): Zone {
     glue: readonly AddressRecord[],
     source: Freshness,
   ): Finding {
-    return { exists: true, records, glue, source, structure }
+    return { exists: true, records, glue, source, structure, authority }
   }
 
   function entryOf(name: string): AppEntry | undefined {

@@ -1,5 +1,6 @@
 import { query } from '../dns/query.ts'
 import { namesOfApp } from '../dns/labels.ts'
+import { recordData } from '../dns/record-data.ts'
 import { parseType, rcodeName, type DnsRecord, type UnknownRecord } from '../dns/records.ts'
 import type { AppSpec } from '../model/app.ts'
 
@@ -70,24 +71,6 @@ export function dnsNames(spec: AppSpec, domain: string): string[] {
   ]
 }
 
-function dataOf(record: DnsRecord | UnknownRecord): string {
-  switch (record.type) {
-    case 'A':
-    case 'AAAA':
-      return record.address
-    case 'SRV':
-      return `${record.priority} ${record.weight} ${record.port} ${record.target}`
-    case 'NS':
-      return record.target
-    case 'SOA': {
-      const { primary, mailbox, serial, refresh, retry, expire, minimum } = record
-      return [primary, mailbox, serial, refresh, retry, expire, minimum].join(' ')
-    }
-    default:
-      return record.data
-  }
-}
-
 function section(
   of: ResolvedRecord['section'],
   records: readonly (DnsRecord | UnknownRecord)[],
@@ -97,6 +80,6 @@ function section(
     name: record.name,
     ttl: record.ttlSeconds,
     type: record.type,
-    data: dataOf(record),
+    data: recordData(record),
   }))
 }

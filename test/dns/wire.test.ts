@@ -14,6 +14,7 @@ const ttlSeconds = fc.integer({ min: 0, max: 0x7fff_ffff })
 // Plain objects, so that they compare equal to decoded ones.
 const plain = { noNullPrototype: true }
 const base = { name, ttlSeconds }
+const strings = fc.array(fc.stringMatching(/^[ -~]{0,255}$/), { minLength: 1, maxLength: 4 })
 const record: fc.Arbitrary<DnsRecord> = fc.oneof(
   fc.record({ ...base, type: fc.constant('A' as const), address: fc.ipV4() }, plain),
   fc.record(
@@ -36,6 +37,8 @@ const record: fc.Arbitrary<DnsRecord> = fc.oneof(
     plain,
   ),
   fc.record({ ...base, type: fc.constant('NS' as const), target: name }, plain),
+  fc.record({ ...base, type: fc.constant('PTR' as const), target: name }, plain),
+  fc.record({ ...base, type: fc.constant('TXT' as const), strings }, plain),
   fc.record(
     {
       ...base,
@@ -103,7 +106,8 @@ t.test('dns-packet reads what encodeRecord() wrote', async t => {
       const simple = answers!.map(answer => ('data' in answer ? answer.data : undefined))
       const expected = records.map(one => {
         if ('address' in one) return one.address
-        if (one.type === 'NS') return one.target
+        if (one.type === 'NS' || one.type === 'PTR') return one.target
+        if (one.type === 'TXT') return one.strings.map(text => Buffer.from(text, 'latin1'))
         if (one.type === 'SRV') {
           const { priority, weight, port, target } = one
           return { priority, weight, port, target }
@@ -148,7 +152,7 @@ t.test('decodeMessage() reads what dns-packet wrote', async t => {
     questions: [{ name: '_web._tcp.shoal', type: TYPE.SRV, class: CLASS_IN }],
     answers: [
       { type: 'SRV', port: 80, target: '0.web.shoal' },
-      { type: 'TYPE16', data: '026869' },
+      { type: 'TXT', strings: ['hi'] },
     ],
     additionals: [{ type: 'A', address: '10.0.0.1' }],
   })

@@ -17,7 +17,10 @@ function show(record: DnsRecord): string {
     case 'AAAA':
       return `${record.type} ${record.address}`
     case 'NS':
-      return `NS ${record.target}`
+    case 'PTR':
+      return `${record.type} ${record.target}`
+    case 'TXT':
+      return `TXT ${record.strings.join(' | ')}`
     case 'SOA':
       return `SOA ${record.primary} ${record.serial}`
   }
