@@ -70,8 +70,11 @@ export interface Hold {
 
 /** What the rest of the cluster allows just now. */
 export interface Gate {
-  /** Why a slot that belongs here must not start yet: moves come one by one, lost nodes may come back. */
-  start(slot: SlotId, app: WantedApp): Hold | undefined
+  /**
+   * Why a slot that belongs here must not start yet: moves come one by one, lost nodes may come back.
+   * `hasOld`: it runs here already at another revision, so that this is no move.
+   */
+  start(slot: SlotId, app: WantedApp, hasOld: boolean): Hold | undefined
   /** Why a task whose slot belongs to another node must not make way for it yet. Asked only where one ends before the next begins. */
   makeWay(slot: SlotId): Hold | undefined
   /** The last word before a start that nothing else holds back: its claim, and the brake. What it lets pass is started. */
@@ -278,7 +281,7 @@ function planStart(input: PlanInput, app: WantedApp, slot: SlotId, context: Star
   }
   if (stopFirst && old.length + going.length > 0)
     return makeWay(slot, old, 'the old task must end first')
-  const hold = input.gate.start(slot, app)
+  const hold = input.gate.start(slot, app, old.length > 0)
   if (hold !== undefined) return wait(hold.reason, hold)
   if (room.take(app.spec)) {
     const last = input.gate.go(slot, app)

@@ -154,3 +154,22 @@ t.test('an edit is not held up by any of this', async t => {
   applyNow(world, world.hosts[1]!, appOf('/other', { instances: 8 }))
   t.ok(world.run(3_000, () => served(world) === 14) < 3_000, 'new slots start at once')
 })
+
+t.test('after a split with edits on both sides every slot is down to one task soon', async t => {
+  for (let seed = 1; seed <= 6; seed++) {
+    const world = settled(t, { seed, nodes: 3 }, web({ instances: 12, env: { VERSION: '0' } }))
+    const [one, ...others] = world.hosts
+    world.network.split(
+      [one!.node],
+      others.map(({ node }) => node),
+    )
+    world.run(12_000)
+    applyNow(world, one!, web({ instances: 12, env: { VERSION: 'left' } }))
+    applyNow(world, others[0]!, web({ instances: 12, env: { VERSION: 'right' } }))
+    world.run(10_000)
+    world.network.heal()
+    const healedMs = rest(t, world, 60_000)
+    t.ok(healedMs < 25_000, `healed in ${healedMs} ms`)
+    t.equal(mostPerSlot(world), 1)
+  }
+})

@@ -86,7 +86,8 @@ export function createGate(options: GateOptions): Gate {
   }
 
   return {
-    start: (slot, app) => whileLost(slot, app) ?? whileServed(slot),
+    start: (slot, app, hasOld) =>
+      hasOld ? undefined : (whileLost(slot, app) ?? whileServed(slot)),
 
     makeWay: slot => {
       const owner = placed.get(slot)
