@@ -1,4 +1,5 @@
 import type { DnsApp, DnsTask, DnsView } from '../dns/dns-view.ts'
+import { applyChange, type ZoneChange } from '../dns/zone-change.ts'
 import { createZone, type Zone } from '../dns/zone.ts'
 import { slotSuffix, type AppId, type TaskId } from '../model/ids.ts'
 import { isFinal, isServing } from '../model/task.ts'
@@ -34,8 +35,19 @@ export class DnsSync {
     this.zone = createZone(view)
   }
 
-  /** Brings the zone up to date. */
-  update(): void {
+  /**
+   * Brings the zone up to date.
+   *
+   * @returns What changed, for the zones of the threads that answer.
+   */
+  update(): ZoneChange[] {
+    const changes = this.#changes()
+    for (const change of changes) applyChange(this.zone, change)
+    return changes
+  }
+
+  #changes(): ZoneChange[] {
+    const changes: ZoneChange[] = []
     const { book, members, doc } = this.#machine
     const desired = doc.read()
     const nodes = book.records().map(({ node, name, address }) => ({
@@ -46,7 +58,7 @@ export class DnsSync {
     const nodesKey = JSON.stringify(nodes)
     if (nodesKey !== this.#nodes) {
       this.#nodes = nodesKey
-      this.zone.setNodes(nodes)
+      changes.push({ kind: 'nodes', nodes })
     }
     const tasks = this.#tasksByApp()
     for (const [id, { spec }] of desired.apps) {
@@ -54,13 +66,14 @@ export class DnsSync {
       const key = JSON.stringify(app)
       if (this.#apps.get(id) === key) continue
       this.#apps.set(id, key)
-      this.zone.update(app)
+      changes.push({ kind: 'app', app })
     }
     for (const id of this.#apps.keys()) {
       if (desired.apps.has(id)) continue
       this.#apps.delete(id)
-      this.zone.remove(id)
+      changes.push({ kind: 'app-removed', app: id })
     }
+    return changes
   }
 
   #tasksByApp(): Map<AppId, OrderedTask[]> {
