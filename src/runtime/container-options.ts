@@ -3,19 +3,8 @@ import { z } from 'zod'
 import { toMs } from '../model/duration.ts'
 import { appOfSlot, type RevisionId, type SlotId, type TaskId } from '../model/ids.ts'
 import { workDigest } from '../util/work-digest.ts'
+import { LABELS } from './labels.ts'
 import type { FoundTask, Launch } from './runtime.ts'
-
-/** The labels by which a container is known to be a task of ours, whoever asks. */
-export const LABELS = {
-  cluster: 'shoal.cluster',
-  node: 'shoal.node',
-  app: 'shoal.app',
-  slot: 'shoal.slot',
-  revision: 'shoal.revision',
-  work: 'shoal.work',
-  task: 'shoal.task',
-  ports: 'shoal.ports',
-} as const
 
 /** Docker gives nobody a weight below this. */
 const CPU_SHARES_MIN = 2

@@ -4,8 +4,8 @@ import type Docker from 'dockerode'
 import { z } from 'zod'
 import type { TaskId } from '../model/ids.ts'
 import { backoffMs } from '../util/backoff.ts'
-import { LABELS } from './container-options.ts'
 import { dockerError } from './docker-error.ts'
+import { LABELS } from './labels.ts'
 import { RuntimeError, type RuntimeEvent } from './runtime.ts'
 
 /** What the link hears of an engine. */

@@ -1,16 +1,12 @@
 import type { Container, ContainerCreateOptions, ContainerInfo } from 'dockerode'
 import type { TaskId } from '../model/ids.ts'
 import { digest } from '../util/keys.ts'
-import {
-  containerOptions,
-  type ContainerOwner,
-  LABELS,
-  parseContainer,
-} from './container-options.ts'
+import { containerOptions, type ContainerOwner, parseContainer } from './container-options.ts'
 import { createDemux } from './demux.ts'
 import { dockerError, statusOf } from './docker-error.ts'
 import { execInContainer } from './docker-exec.ts'
 import { DockerLink, exitedEvent } from './docker-link.ts'
+import { LABELS } from './labels.ts'
 import { pullImage } from './pull-image.ts'
 import { badSpec, notThere, startedTwice, stillRuns, throwIfCalledOff } from './runtime-errors.ts'
 import {

@@ -48,6 +48,17 @@ export function readChildren(pid: number): number[] | undefined {
   return readProc(`${pid}/task/${pid}/children`)?.split(' ').filter(Boolean).map(Number)
 }
 
+/** Where a process is in the kernel's tree of control groups (cgroups(7)); nothing when it is gone. */
+export function readCgroup(pid: number): string | undefined {
+  return readProc(`${pid}/cgroup`)
+}
+
+/** The process that has a pid now; nothing when none has. */
+export function identify(pid: number): ProcessIdentity | undefined {
+  const stat = parseStat(readProc(`${pid}/stat`) ?? '')
+  return stat === undefined ? undefined : { pid: stat.pid, startTicks: stat.startTicks }
+}
+
 /** The arguments of a process, NUL after each; nothing when it is gone. */
 export function readCommandLine(pid: number): string | undefined {
   return readProc(`${pid}/cmdline`)
@@ -67,7 +78,7 @@ export function findByEnvironment(name: string, value: string): number[] {
 }
 
 /** Sends a signal to a process, or to a group as a negative number. One that has just ended needs none. */
-export function signalProcess(pid: number, signal: 'SIGTERM' | 'SIGKILL'): void {
+export function signalProcess(pid: number, signal: 'SIGTERM' | 'SIGKILL' | number): void {
   try {
     process.kill(pid, signal)
   } catch (error) {

@@ -37,17 +37,15 @@ import {
   type StartOptions,
 } from './runtime.ts'
 import {
-  abandon,
   listTaskDirs,
   makeTaskDir,
-  readExit,
   readMeta,
-  readPid,
   removeTaskDir,
   taskDirOf,
   waitForPid,
   type TaskMeta,
 } from './task-dir.ts'
+import { abandon, readExit, readPid } from './task-pid.ts'
 
 /** Options of {@link startProcessRuntime}. */
 export interface ProcessRuntimeOptions {

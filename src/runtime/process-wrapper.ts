@@ -4,8 +4,8 @@ import { open } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
 import { isAlive, readChildren, readCommandLine, type ProcessIdentity } from './process-identity.ts'
-import { EXIT_FILE, PID_FILE } from './task-dir.ts'
 import { argumentsOf, type Program } from './process-program.ts'
+import { EXIT_FILE, PID_FILE } from './task-pid.ts'
 import type { BoundedLog } from './bounded-log.ts'
 
 /**

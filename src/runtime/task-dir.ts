@@ -6,7 +6,8 @@ import { z } from 'zod'
 import type { RevisionId, SlotId, TaskId } from '../model/ids.ts'
 import type { TaskPort } from '../model/task.ts'
 import { digest } from '../util/keys.ts'
-import { parseStat, type ProcessIdentity } from './process-identity.ts'
+import type { ProcessIdentity } from './process-identity.ts'
+import { readPid } from './task-pid.ts'
 
 const meta = z.strictObject({
   version: z.literal(1),
@@ -27,13 +28,7 @@ const meta = z.strictObject({
 /** What is known of a task before its process exists. */
 export type TaskMeta = Readonly<z.output<typeof meta>>
 
-/** The file of a task folder in which the first line says who may run. See `process-wrapper.ts`. */
-export const PID_FILE = 'pid'
-/** The file of a task folder that holds the exit code, once there is one. */
-export const EXIT_FILE = 'exit'
-
 const META_FILE = 'meta.json'
-const ABANDONED = 'abandoned'
 
 /**
  * Where a task's files are: `tasks/shop-web.2-k3f9x1-5d41402abc4b2a76`. The digest makes it
@@ -95,11 +90,6 @@ export function readMeta(dir: string): TaskMeta | undefined {
   throw new Error(`Cannot read ${path}: ${z.prettifyError(parsed.error).replaceAll('\n', ' ')}`)
 }
 
-/** The process that won the right to run the task; nothing yet, or nothing ever if the task was abandoned. */
-export function readPid(dir: string): ProcessIdentity | undefined {
-  return parseStat(wholeLine(join(dir, PID_FILE)) ?? '')
-}
-
 /**
  * Waits for a new process to say who it is.
  *
@@ -124,40 +114,9 @@ export async function waitForPid(dir: string, deadlineMs: number): Promise<Proce
   }
 }
 
-/** The exit code, if the process has ended and lived to write it. */
-export function readExit(dir: string): number | undefined {
-  const line = wholeLine(join(dir, EXIT_FILE))
-  return line === undefined || !/^\d+$/.test(line) ? undefined : Number(line)
-}
-
-/**
- * Settles whether a process that has not said its pid may still run: whoever
- * writes the first line of the pid file wins, and the wrapper that finds another's
- * line there ends without running anything.
- *
- * @returns The process, if it was first after all.
- */
-export async function abandon(dir: string): Promise<ProcessIdentity | undefined> {
-  const file = await open(join(dir, PID_FILE), 'a', 0o600)
-  try {
-    await file.write(`${ABANDONED}\n`)
-  } finally {
-    await file.close()
-  }
-  return readPid(dir)
-}
-
 /** Removes a task's folder with all that is in it. One that is not there is removed. */
 export async function removeTaskDir(dir: string): Promise<void> {
   await rm(dir, { recursive: true, force: true, maxRetries: 3 })
-}
-
-/** The first line of a file, if all of it is there: one small write is seen whole or not at all, but a disk may be full. */
-function wholeLine(path: string): string | undefined {
-  if (!existsSync(path)) return undefined
-  const text = readFileSync(path, 'utf8')
-  const end = text.indexOf('\n')
-  return end === -1 ? undefined : text.slice(0, end).trimEnd()
 }
 
 async function syncDir(path: string): Promise<void> {

@@ -12,13 +12,8 @@ import { BoundedLog } from '../../src/runtime/bounded-log.ts'
 import { isAlive, readBootId } from '../../src/runtime/process-identity.ts'
 import { startProcessRuntime } from '../../src/runtime/process-runtime.ts'
 import { spawnWrapped } from '../../src/runtime/process-wrapper.ts'
-import {
-  abandon,
-  makeTaskDir,
-  readExit,
-  taskDirOf,
-  type TaskMeta,
-} from '../../src/runtime/task-dir.ts'
+import { makeTaskDir, taskDirOf, type TaskMeta } from '../../src/runtime/task-dir.ts'
+import { abandon, readExit } from '../../src/runtime/task-pid.ts'
 import type { Runtime } from '../../src/runtime/runtime.ts'
 import { Events, makeLaunch } from './launches.ts'
 
