@@ -12,7 +12,7 @@ import { containerTarget, processTarget, type Target } from './watchdog-target.t
 /** How often the orders are read, in milliseconds: a renewal is known, and a machine that was frozen is noticed, so soon. */
 const LOOK_MS = 200
 /** Without orders it waits so long for new ones before it ends, in milliseconds. */
-const LINGER_MS = 10_000
+const LINGER_MS = 5_000
 /** An engine that takes longer for a small answer is taken to hang, and the kernel is asked. In milliseconds. */
 const ENGINE_MS = 1_000
 /** How often a task that is ending is looked at, in milliseconds. */

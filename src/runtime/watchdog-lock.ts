@@ -1,4 +1,12 @@
-import { linkSync, readFileSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  existsSync,
+  linkSync,
+  readFileSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { identify, isAlive, readBootId, type ProcessIdentity } from './process-identity.ts'
 
@@ -45,8 +53,9 @@ export function takeLock(dir: string, version: number): HeldLock | undefined {
   }
 }
 
-/** The watchdog of a folder that runs now; nothing if none does. */
+/** The watchdog of a folder that runs now; nothing if none does, or if there is no such folder. */
 export function findHolder(dir: string): Holder | undefined {
+  if (!existsSync(dir)) return undefined
   const [newest = 0] = lockNumbers(dir)
   return holderOf(dir, newest)
 }

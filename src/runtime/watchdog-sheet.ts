@@ -101,7 +101,7 @@ function pathOf(dir: string, half: number): string {
 
 function encode(seq: number, sheet: Sheet): Buffer {
   const body = Buffer.from(JSON.stringify(sheet))
-  const head = `${MAGIC} ${SHEET_VERSION} ${seq} ${body.length} ${crc32(body).toString(16)}\n`
+  const head = `${MAGIC} ${SHEET_VERSION} ${seq} ${body.length} ${checksum(seq, body)}\n`
   return Buffer.concat([Buffer.from(head), body])
 }
 
@@ -132,11 +132,15 @@ function decode(bytes: Buffer, path: string): Half {
   const [seq, length = 0] = numbers.slice(0, 2).map(Number)
   const body = bytes.subarray(end + 1, end + 1 + length)
   if (seq === undefined || !Number.isSafeInteger(seq)) return bad('its first line is damaged')
-  if (body.length !== length || crc32(body).toString(16) !== numbers[2]) {
+  if (body.length !== length || checksum(seq, body) !== numbers[2]) {
     return bad('it is damaged, or was not written to its end')
   }
   const sheet = parseSheet(body.toString())
   return sheet === undefined ? bad('what it says is not valid') : { kind: 'sheet', seq, sheet }
+}
+
+function checksum(seq: number, body: Uint8Array): string {
+  return crc32(String(seq), crc32(body)).toString(16)
 }
 
 function writeAll(file: number, bytes: Uint8Array, position: number): void {

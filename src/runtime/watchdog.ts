@@ -103,6 +103,7 @@ class WatchdogProcess implements Watchdog {
   #isWanted: boolean
   #starting: Promise<void> | undefined
   #failures = 0
+  #isClosed = false
   #restartAtMs = 0
 
   constructor(options: WatchdogOptions) {
@@ -122,6 +123,7 @@ class WatchdogProcess implements Watchdog {
     if (orders.length > ORDERS_MAX) {
       throw failed(`Cannot guard ${orders.length} tasks: ${ORDERS_MAX} are the most`)
     }
+    if (this.#isClosed) throw failed('Cannot guard tasks: the watchdog was closed')
     const at = readMoment()
     // Read after the moment: a machine that slept in between has less time left, not more.
     const nowMs = this.#options.now()
@@ -142,6 +144,8 @@ class WatchdogProcess implements Watchdog {
   }
 
   async close(): Promise<void> {
+    if (this.#isClosed) return
+    this.#isClosed = true
     clearInterval(this.#timer)
     await this.#starting?.catch(() => undefined) // Whoever waits for it hears of it.
     this.#writer.close()
