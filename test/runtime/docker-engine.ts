@@ -21,6 +21,8 @@ export interface TestEngine {
   readonly isOurs: boolean
   /** Kills an engine of ours without a warning, as a crash would. */
   kill(): Promise<void>
+  /** Makes an engine of ours hang, or go on: it takes calls and answers none. */
+  freeze(isFrozen: boolean): void
   /** Starts an engine of ours again. */
   restart(): Promise<void>
   close(): Promise<void>
@@ -43,7 +45,8 @@ export async function startEngine(): Promise<TestEngine | { readonly skip: strin
   const configured = process.env['DOCKER_HOST']
   const socketPath = configured?.replace(/^unix:\/\//, '') ?? '/var/run/docker.sock'
   if (await answers(socketPath)) {
-    return { socketPath, isOurs: false, kill: nothing, restart: nothing, close: nothing }
+    const untouched = { kill: nothing, restart: nothing, close: nothing }
+    return { socketPath, isOurs: false, ...untouched, freeze: () => void nothing() }
   }
   if (process.getuid?.() !== 0) {
     return { skip: `no Docker engine answers at ${socketPath}, and only root can start one` }
@@ -101,6 +104,10 @@ class PrivateEngine implements TestEngine {
     rmSync(join(this.#dir, 'exec'), { recursive: true, force: true })
     rmSync(join(this.#dir, 'pid'), { force: true })
     rmSync(this.socketPath, { force: true })
+  }
+
+  freeze(isFrozen: boolean): void {
+    this.#process?.kill(isFrozen ? 'SIGSTOP' : 'SIGCONT')
   }
 
   async close(): Promise<void> {

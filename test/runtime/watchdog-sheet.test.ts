@@ -1,7 +1,17 @@
 /** The file that the daemon and its watchdog share, and the clock in it. */
 
 import { execFile } from 'node:child_process'
-import { appendFileSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import {
+  appendFileSync,
+  closeSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -89,21 +99,26 @@ t.test('sheet: no damage is taken for orders', async t => {
   writer.close()
   const paths = ['orders.0', 'orders.1'].map(name => join(dir, name))
   const wholes = paths.map(path => readFileSync(path))
+  const files = paths.map(path => openSync(path, 'r+'))
+  t.teardown(() => files.forEach(file => closeSync(file)))
   const seen = new Set<string>()
+  // The first line above all, and in it digits for digits: what still reads well.
+  const offset = fc.oneof(fc.nat(40), fc.nat(400))
+  const byte = fc.oneof(fc.integer({ min: 48, max: 57 }), fc.nat(255))
   fc.assert(
     fc.property(
-      fc.array(fc.tuple(fc.nat(1), fc.nat(400), fc.nat(255)), { minLength: 1, maxLength: 6 }),
+      fc.array(fc.tuple(fc.nat(1), offset, byte), { minLength: 1, maxLength: 6 }),
       changes => {
         const damaged = wholes.map(whole => Buffer.from(whole))
-        for (const [half, offset, byte] of changes) damaged[half]![offset] = byte
-        for (const [half, path] of paths.entries()) writeFileSync(path, damaged[half]!)
+        for (const [half, index, value] of changes) damaged[half]![index] = value
+        for (const [half, file] of files.entries()) writeSync(file, damaged[half]!, 0, 500, 0)
         const found = readSheet(dir)
         seen.add(found.kind)
         if (found.kind !== 'sheet') return true
         return isDeepStrictEqual(found.sheet, sheetOf([orderNo(found.seq)]))
       },
     ),
-    { numRuns: 3_000 },
+    { numRuns: 20_000 },
   )
   t.strictSame(
     [...seen].toSorted(),
