@@ -6,11 +6,11 @@ import { isAlive, readBootId } from './process-identity.ts'
 import { ContainerBook } from './watchdog-book.ts'
 import { WatchdogEngine } from './watchdog-engine.ts'
 import type { FiledOrder, Sheet } from './watchdog-orders.ts'
-import { readSheet } from './watchdog-sheet.ts'
+import { SheetReader } from './watchdog-sheet.ts'
 import { containerTarget, processTarget, type Target } from './watchdog-target.ts'
 
 /** How often the orders are read, in milliseconds: a renewal is known, and a machine that was frozen is noticed, so soon. */
-const LOOK_MS = 200
+const LOOK_MS = 400
 /** Without orders it waits so long for new ones before it ends, in milliseconds. */
 const LINGER_MS = 5_000
 /** An engine that takes longer for a small answer is taken to hang, and the kernel is asked. In milliseconds. */
@@ -31,6 +31,8 @@ export interface GuardOptions {
   /** The folder with the orders. */
   readonly dir: string
   readonly log: (message: string) => void
+  /** Called once, when the orders that are there were read. */
+  readonly onRead: () => void
 }
 
 /**
@@ -45,12 +47,18 @@ export interface GuardOptions {
  */
 export async function runGuard(options: GuardOptions): Promise<number> {
   const guard = new Guard(options)
-  while (guard.look()) await wait(guard.nextLookMs)
+  let isNeeded = guard.look()
+  options.onRead()
+  while (isNeeded) {
+    await wait(guard.nextLookMs)
+    isNeeded = guard.look()
+  }
   return guard.seq
 }
 
 class Guard {
   readonly #options: GuardOptions
+  readonly #reader: SheetReader
   readonly #bootId = readBootId()
   /** Tasks that are being ended. */
   readonly #ending = new Set<TaskId>()
@@ -66,13 +74,15 @@ class Guard {
 
   constructor(options: GuardOptions) {
     this.#options = options
+    this.#reader = new SheetReader(options.dir)
   }
 
   /** Reads the orders, and begins what is due. False when nobody needs it any more. */
   look(): boolean {
     this.#read()
     const orders = this.#orders()
-    const due = orders.filter(order => this.#leftMs(order) <= 0)
+    const elapsed = this.#elapsedMs()
+    const due = orders.filter(({ stopInMs }) => stopInMs <= elapsed)
     for (const order of due) this.#begin(order)
     const isDue = new Set(due.map(({ task }) => task))
     for (const task of this.#gone.keys()) if (!isDue.has(task)) this.#gone.delete(task)
@@ -87,14 +97,16 @@ class Guard {
 
   /** How long until the next look, in milliseconds: to the next task that is due, if that is sooner. */
   get nextLookMs(): number {
-    const left = this.#orders()
-      .map(order => this.#leftMs(order))
-      .filter(ms => ms > 0)
-    return Math.max(1, Math.min(LOOK_MS, ...left.map(Math.ceil)))
+    const elapsed = this.#elapsedMs()
+    let nextMs = LOOK_MS
+    for (const { stopInMs } of this.#orders()) {
+      if (stopInMs > elapsed) nextMs = Math.min(nextMs, Math.ceil(stopInMs - elapsed))
+    }
+    return nextMs
   }
 
   #read(): void {
-    const found = readSheet(this.#options.dir)
+    const found = this.#reader.read()
     if (found.kind === 'sheet') {
       this.#badLooks = 0
       if (found.seq === this.#sheet?.seq) return
@@ -115,9 +127,10 @@ class Guard {
     return content === undefined || content.bootId !== this.#bootId ? [] : content.orders
   }
 
-  #leftMs({ stopInMs }: FiledOrder): number {
+  /** How long ago the orders were written. */
+  #elapsedMs(): number {
     const at = this.#sheet?.content.at
-    return at === undefined ? Infinity : stopInMs - elapsedMs(at, readMoment())
+    return at === undefined ? 0 : elapsedMs(at, readMoment())
   }
 
   #isNeeded(orders: readonly FiledOrder[]): boolean {

@@ -25,17 +25,17 @@ process.on('uncaughtException', error => {
   process.exit(1)
 })
 
-let lock = takeLock(dir, SHEET_VERSION)
-if (lock === undefined) {
-  say('held')
-} else {
+let onRead = (): void => {
   log(`watches, as process ${process.pid}`)
   say('ready')
   // The next one need not compile, nor hold a compiler of 17 MB.
   flushCompileCache()
+  onRead = () => undefined
 }
+let lock = takeLock(dir, SHEET_VERSION)
+if (lock === undefined) say('held')
 while (lock !== undefined) {
-  const seq = await runGuard({ dir, log })
+  const seq = await runGuard({ dir, log, onRead: () => onRead() })
   lock.release()
   // A new sheet may have come just before: its daemon saw the lock held, and relies on it.
   const found = readSheet(dir)

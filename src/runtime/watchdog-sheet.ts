@@ -6,6 +6,7 @@ import {
   mkdirSync,
   openSync,
   readFileSync,
+  readSync,
   writeSync,
 } from 'node:fs'
 import { join } from 'node:path'
@@ -18,6 +19,8 @@ export const SHEET_VERSION = 1
 const MAGIC = 'shoal-watchdog'
 /** What a file grows by, so that a renewal, which says nearly the same, never needs room. */
 const BLOCK_BYTES = 4_096
+/** Room for the first line, with the largest numbers. */
+const HEAD_BYTES = 80
 
 /** What was found in the two files. */
 export type FoundSheet =
@@ -35,7 +38,34 @@ export type FoundSheet =
  * over.
  */
 export function readSheet(dir: string): FoundSheet {
-  const found = [0, 1].map(half => readHalf(pathOf(dir, half)))
+  return newestOf([0, 1].map(half => readHalf(pathOf(dir, half))))
+}
+
+/** Reads the sheets of one folder again and again; one that did not change costs no more than its first line. */
+export class SheetReader {
+  readonly #dir: string
+  #heads = ''
+  #last: FoundSheet | undefined
+
+  constructor(dir: string) {
+    this.#dir = dir
+  }
+
+  /** As {@link readSheet}. */
+  read(): FoundSheet {
+    const heads = [0, 1].map(half => readHead(pathOf(this.#dir, half))).join('\n')
+    if (this.#last !== undefined && heads === this.#heads) return this.#last
+    const halves = [0, 1].map(half => readHalf(pathOf(this.#dir, half)))
+    const found = newestOf(halves)
+    // What is damaged may be on its way, under the same first line.
+    const isWhole = halves.every(({ kind }) => kind === 'sheet' || kind === 'none')
+    this.#last = isWhole ? found : undefined
+    this.#heads = heads
+    return found
+  }
+}
+
+function newestOf(found: readonly Half[]): FoundSheet {
   const foreign = found.find(({ kind }) => kind === 'foreign')
   if (foreign?.kind === 'foreign') return { kind: 'bad', reason: foreign.reason }
   const [newest] = found
@@ -115,6 +145,22 @@ function readHalf(path: string): Half {
     if (error instanceof Error && 'code' in error && error.code === 'ENOENT')
       return { kind: 'none' }
     return { kind: 'bad', reason: `Cannot read ${path}: ${String(error)}` }
+  }
+}
+
+/** The first bytes of a file, which hold its first line; nothing for one that cannot be read. */
+function readHead(path: string): string {
+  let file: number
+  try {
+    file = openSync(path, 'r')
+  } catch {
+    return '' // `readHalf` says why.
+  }
+  try {
+    const bytes = Buffer.alloc(HEAD_BYTES)
+    return bytes.toString('latin1', 0, readSync(file, bytes, 0, HEAD_BYTES, 0))
+  } finally {
+    closeSync(file)
   }
 }
 
