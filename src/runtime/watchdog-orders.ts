@@ -11,7 +11,7 @@ export interface Order {
   readonly token: number
   /** Until when the claim holds. Of no use to the watchdog: it is kept for the daemon's next start. */
   readonly untilMs: number
-  /** When the task is asked to end. */
+  /** When the task is asked to end; infinite for never. */
   readonly stopAtMs: number
   /** How long after that it is killed, in milliseconds. */
   readonly graceMs: number

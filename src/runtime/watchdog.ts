@@ -45,6 +45,8 @@ export interface Watchdog {
 const START_MS = 15_000
 /** How often it is seen whether the process lives, in milliseconds. */
 const ALIVE_MS = 500
+/** What has no end has this: JSON knows no infinity. In milliseconds, 31 years. */
+const NEVER_MS = 1e12
 /** How often the death of an old version's process is looked for, in milliseconds. */
 const DEATH_MS = 20
 /** A process that dies again and again is started ever more rarely, but for each new order at once. */
@@ -155,8 +157,8 @@ class WatchdogProcess implements Watchdog {
     const { task, runtime } = order
     return {
       ...order,
-      untilInMs: untilMs - nowMs,
-      stopInMs: stopAtMs - nowMs,
+      untilInMs: Math.min(untilMs - nowMs, NEVER_MS),
+      stopInMs: Math.min(stopAtMs - nowMs, NEVER_MS),
       dir: runtime === 'process' ? taskDirOf(resolve(this.#options.processDir), task) : '',
     }
   }
