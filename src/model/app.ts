@@ -158,6 +158,11 @@ export const appSchema = z
     constraints: z.array(constraint).max(64).default([]),
     /** Most slots of this app on one node. */
     maxPerNode: z.int().min(1).max(INSTANCES_MAX).optional(),
+    /**
+     * Where a slot that runs belongs. `hash`: where its hash says, so it moves when a better node
+     * comes. `sticky`: where it is, as long as that node may run it at all.
+     */
+    placement: z.enum(['hash', 'sticky']).default('hash'),
     /** How a new revision replaces the old one, and how a slot changes its node. */
     update: z
       .strictObject({

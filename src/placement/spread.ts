@@ -1,4 +1,4 @@
-import type { NodeId, SlotId } from '../model/ids.ts'
+import type { SlotId } from '../model/ids.ts'
 import type { PlacementApp } from './input.ts'
 import { groupFields, isGrouped, type Cell, type Group, type GroupMember } from './group.ts'
 import { mix32 } from './hash.ts'
@@ -20,8 +20,8 @@ export interface SpreadSlot extends Probes {
  *
  * In a sticky app, slots that nodes hold are counted first, in the cells of their holders, and
  * the others even them out. Elsewhere a cordon changes nothing for the slots of other nodes: a
- * cell whose nodes are all cordoned has its turn as before, and only where GROUP_BY would keep
- * a slot in it that no node there holds, it goes to the next.
+ * cell whose nodes are all cordoned has its turn as before, and only where GROUP_BY would keep a
+ * slot in it that none of them holds, that goes to the next.
  *
  * @returns For each slot its cell; nothing for one that GROUP_BY leaves no value for.
  */
@@ -32,22 +32,18 @@ export function spread<Member extends GroupMember>(
 ): (Cell<Member> | undefined)[] {
   const { cells } = group
   if (cells.length === 0) return []
-  const counts = new Counts(app, cells)
+  const held = app.held === undefined ? [] : slots.map(slot => cellOfHolder(app, group, slot))
   const isSticky = app.sticky === true
   const isBound = isGrouped(app)
-  const held = slots.map(slot =>
-    isSticky || isBound ? cellOfHolder(group, slot, app.held?.get(slot.id)) : undefined,
-  )
+  const open = cells.filter(({ shut }) => !shut)
+  const counts = new Counts(app, cells)
   if (isSticky) for (const at of held) if (at !== undefined) counts.add(at)
   return slots.map((slot, index) => {
-    const holding = held[index]
+    const holding = isSticky || isBound ? held[index] : undefined
     if (isSticky && holding !== undefined) return cells[holding]
     let at = holding ?? counts.least(slot.hash, cells)
-    if (holding === undefined && isBound && at !== undefined && cells[at]!.shut) {
-      at = counts.least(
-        slot.hash,
-        cells.filter(({ shut }) => !shut),
-      )
+    if (isBound && holding === undefined && at !== undefined && cells[at]!.shut) {
+      at = counts.least(slot.hash, open)
     }
     if (at === undefined) return undefined
     counts.add(at)
@@ -109,13 +105,13 @@ class Counts {
 
 /** The place of the cell of the holder that comes first, if one is in the group. */
 function cellOfHolder<Member extends GroupMember>(
+  { held }: PlacementApp,
   { ring, cells, cellOf }: Group<Member>,
   slot: SpreadSlot,
-  holders: readonly NodeId[] = [],
 ): number | undefined {
   let best: Member | undefined
   let bestDistance = Infinity
-  for (const id of holders) {
+  for (const id of held?.get(slot.id) ?? []) {
     const member = memberOf(ring, id)
     const distance = member === undefined ? Infinity : distanceOf(slot, member.points)
     if (distance >= bestDistance) continue // Holders are in the order of ids, which settle ties.

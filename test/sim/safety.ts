@@ -106,6 +106,7 @@ export class Safety {
     more: readonly AppSpec[],
   ): void {
     const { capacity, labels, hasDocker } = host.options
+    const said = host.machine!.doc.read().nodes.get(host.node)
     const specs = [...Array.from(host.tasks.live.values(), launch => launch.spec), ...more, spec]
     const memMb = specs.reduce((sum, { resources }) => sum + resources.memMb, 0)
     const cpus = specs.reduce((sum, { resources }) => sum + Math.round(resources.cpus * 1000), 0)
@@ -121,10 +122,10 @@ export class Safety {
       {
         id: host.node,
         name: host.name,
-        labels,
+        labels: { ...labels, ...said?.labels },
         runtimes: { docker: hasDocker, process: true },
         capacity,
-        mode: 'active',
+        mode: said?.mode ?? 'active',
         refusals: [],
       },
     )

@@ -32,6 +32,7 @@ t.test('workDigest() is the same for what changes around a running task', async 
     { update: { parallelism: 3 } },
     { aliases: ['www'] },
     { maxPerNode: 1 },
+    { placement: 'sticky' },
   ]
   for (const change of others) {
     t.equal(workDigest(appSchema.parse({ ...base, ...change })), before, JSON.stringify(change))

@@ -54,16 +54,23 @@ export class Members {
     return this.verdict(node)?.kind === 'alive'
   }
 
+  /** How often the node was started, as far as its verdicts tell. */
+  lifeOf(node: NodeId): number {
+    return Math.floor((this.verdict(node)?.incarnation ?? 0) / INCARNATIONS_PER_START)
+  }
+
+  /** False for a record of before its node's last start: after a loss of power none of its tasks need be there. */
+  isOfThisLife({ node, incarnation }: NodeRecord): boolean {
+    return incarnation >= this.lifeOf(node)
+  }
+
   /**
    * Since when what an alive node's record says can be relied on; nothing while the node
-   * is in doubt, and nothing for a record of before its last start: after a loss of power
-   * none of those tasks need be there.
+   * is in doubt, and nothing for a record that is not {@link Members.isOfThisLife}.
    */
-  reliableSinceMs({ node, incarnation }: NodeRecord): number | undefined {
-    const verdict = this.verdict(node)
-    if (verdict?.kind !== 'alive') return undefined
-    if (incarnation < Math.floor(verdict.incarnation / INCARNATIONS_PER_START)) return undefined
-    return verdict.sinceMs
+  reliableSinceMs(record: NodeRecord): number | undefined {
+    const verdict = this.verdict(record.node)
+    return verdict?.kind === 'alive' && this.isOfThisLife(record) ? verdict.sinceMs : undefined
   }
 
   /** Since when a node that was there is lost: dead, or gone with its tasks running on. */

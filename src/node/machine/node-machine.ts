@@ -25,7 +25,6 @@ import { Members } from './members.ts'
 import { ObservedBook } from './observed-book.ts'
 import { OwnRecord } from './own-record.ts'
 import { OwnTasks, type SpecOf } from './own-tasks.ts'
-import { affectsPlacement } from './placement-input.ts'
 import { Placing } from './placing.ts'
 import { Planning } from './planning.ts'
 import { RefusedMessages } from './refused-messages.ts'
@@ -381,7 +380,7 @@ export class NodeMachine {
   /** Another node's record is newer than it was. */
   #merged(before: NodeRecord | undefined, after: NodeRecord): Effect[] {
     this.#isPlanStale = true
-    if (affectsPlacement(before, after)) this.#isPlacementStale = true
+    if (this.#placing.isAffected(before, after)) this.#isPlacementStale = true
     this.#seeMoves(before, after)
     this.#fence = Math.max(this.#fence, after.fence ?? 0)
     const told = tellingsOf(before, after, this.#nowMs).map(asEffect)
@@ -391,7 +390,10 @@ export class NodeMachine {
   // --- Liveness -----------------------------------------------------------
 
   #judge(verdict: Verdict): Effect[] {
+    const life = this.#members.lifeOf(verdict.node)
     const news = this.#members.take(verdict, this.#nowMs)
+    // What the record of an earlier life says of a slot's holder counts for less.
+    if (this.#members.lifeOf(verdict.node) !== life) this.#isPlacementStale = true
     if (news === undefined) return []
     this.#isPlacementStale = this.#isPlanStale = true
     if (verdict.kind === 'dead' || verdict.kind === 'left') this.#connected.delete(verdict.node)
@@ -483,7 +485,9 @@ export class NodeMachine {
       )
     // Where all flap, none is better than another.
     const calm = records.filter(({ flapping }) => flapping !== true)
-    this.#placing.place(desired, calm.length === 0 ? records : calm)
+    this.#placing.place(desired, calm.length === 0 ? records : calm, record =>
+      this.#members.isOfThisLife(record),
+    )
     this.#own.dropStaleRefusals(slot => desired.apps.get(appOfSlot(slot))?.revision)
     this.#isPlanStale = true
   }
@@ -667,7 +671,7 @@ export class NodeMachine {
     this.#seeMoves(before, next.signed.record)
     effects.push({ kind: 'publish', message: next.message })
     effects.push(...tellingsOf(before, next.signed.record, this.#nowMs).map(asEffect))
-    if (!affectsPlacement(before, next.signed.record)) return false
+    if (!this.#placing.isAffected(before, next.signed.record)) return false
     this.#isPlacementStale = true
     return true
   }

@@ -1,6 +1,7 @@
+import { isDeepStrictEqual } from 'node:util'
 import { fixedPortsOf, runtimeOf } from '../../model/app.ts'
-import type { Desired, DesiredApp } from '../../model/desired.ts'
-import type { NodeId, SlotId } from '../../model/ids.ts'
+import type { Admission, Desired, DesiredApp } from '../../model/desired.ts'
+import type { AppId, NodeId, SlotId } from '../../model/ids.ts'
 import type { NodeRecord } from '../../model/node-record.ts'
 import type {
   Placement,
@@ -9,6 +10,7 @@ import type {
   PlacementNode,
 } from '../../placement/input.ts'
 import type { Placer } from '../../placement/placer.ts'
+import type { HeldSlots } from './holders.ts'
 
 /**
  * Turns the shared facts into what placement reads. An app or a node that did not
@@ -18,16 +20,21 @@ export class PlacementInputs {
   readonly #apps = new Map<DesiredApp, PlacementApp>()
   readonly #nodes = new Map<NodeId, { readonly key: string; readonly node: PlacementNode }>()
 
-  make(desired: Desired, records: readonly NodeRecord[]): PlacementInput {
-    const apps = Array.from(desired.apps.values(), app => this.#app(app))
-    const nodes = records.map(record => this.#node(record))
+  /** @param held Who holds the slots that stay where they are, by app. */
+  make(
+    desired: Desired,
+    records: readonly NodeRecord[],
+    held: ReadonlyMap<AppId, HeldSlots>,
+  ): PlacementInput {
+    const apps = Array.from(desired.apps.values(), app => this.#app(app, held.get(app.id)))
+    const nodes = records.map(record => this.#node(record, desired.nodes.get(record.node)))
     if (this.#apps.size > 2 * apps.length + 16) this.#prune(desired)
     return { apps, nodes }
   }
 
-  #app(app: DesiredApp): PlacementApp {
+  #app(app: DesiredApp, held: HeldSlots | undefined): PlacementApp {
     const known = this.#apps.get(app)
-    if (known !== undefined) return known
+    if (known !== undefined && isDeepStrictEqual(known.held, held)) return known
     const { spec } = app
     const made: PlacementApp = {
       id: app.id,
@@ -39,14 +46,18 @@ export class PlacementInputs {
       constraints: spec.constraints,
       runtime: runtimeOf(spec),
       ...(spec.maxPerNode !== undefined && { maxPerNode: spec.maxPerNode }),
+      ...(spec.placement === 'sticky' && { sticky: true }),
+      ...(held !== undefined && { held }),
     }
     this.#apps.set(app, made)
     return made
   }
 
-  #node(record: NodeRecord): PlacementNode {
-    const { node: id, name, labels, runtimes, capacity, refusals, leaving } = record
-    const key = keyOf(record)
+  #node(record: NodeRecord, admission: Admission | undefined): PlacementNode {
+    const { node: id, name, runtimes, capacity, refusals, leaving } = record
+    const mode = leaving ? 'leaving' : (admission?.mode ?? 'active')
+    const labels = labelsOf(record, admission)
+    const key = JSON.stringify([keyOf(record), mode, labels])
     const known = this.#nodes.get(id)
     if (known?.key === key) return known.node
     const node: PlacementNode = {
@@ -56,7 +67,7 @@ export class PlacementInputs {
       runtimes,
       capacity,
       refusals,
-      mode: leaving ? 'leaving' : 'active',
+      mode,
     }
     this.#nodes.set(id, { key, node })
     return node
@@ -66,6 +77,14 @@ export class PlacementInputs {
     const live = new Set(desired.apps.values())
     for (const app of this.#apps.keys()) if (!live.has(app)) this.#apps.delete(app)
   }
+}
+
+/** The labels that count: what people say in the document, before what the node says of itself. */
+export function labelsOf(
+  record: Pick<NodeRecord, 'labels'> | undefined,
+  admission: Pick<Admission, 'labels'> | undefined,
+): Readonly<Record<string, string>> {
+  return { ...record?.labels, ...admission?.labels }
 }
 
 /**
@@ -91,9 +110,9 @@ export function placeOrInsist(
   return { input: insisted, placement: placers.insisting.place(insisted) }
 }
 
-/** True when the step between two versions of a record changes what placement reads of it. */
-export function affectsPlacement(before: NodeRecord | undefined, after: NodeRecord): boolean {
-  return before === undefined || keyOf(before) !== keyOf(after)
+/** True when the step between two versions of a record changes what placement reads of the node itself. */
+export function changesNode(before: NodeRecord, after: NodeRecord): boolean {
+  return keyOf(before) !== keyOf(after)
 }
 
 function keyOf(record: NodeRecord): string {

@@ -6,7 +6,8 @@ import type { Placement, PlacementInput } from '../../placement/input.ts'
 import { createPlacer } from '../../placement/placer.ts'
 import { telling } from './document-desk.ts'
 import type { Effect } from './events.ts'
-import { PlacementInputs, placeOrInsist } from './placement-input.ts'
+import { Holders } from './holders.ts'
+import { changesNode, PlacementInputs, placeOrInsist } from './placement-input.ts'
 
 /** Mismatches that are remembered, so that each is told once. */
 const MISMATCHES_MAX = 1_000
@@ -15,6 +16,7 @@ const MISMATCHES_MAX = 1_000
 export class Placing {
   readonly #self: NodeId
   readonly #inputs = new PlacementInputs()
+  readonly #holders = new Holders()
   readonly #placers = { first: createPlacer(), insisting: createPlacer() }
   readonly #mismatches = new Set<string>()
   #input: PlacementInput = { apps: [], nodes: [] }
@@ -49,13 +51,29 @@ export class Placing {
     return this.#placement.placed.get(slot) === this.#self
   }
 
-  /** Computes everything anew from shared facts: the document, and the records of the nodes that count. */
-  place(desired: Desired, records: readonly NodeRecord[]): void {
-    const { input, placement } = placeOrInsist(this.#placers, this.#inputs.make(desired, records))
+  /**
+   * Computes everything anew from shared facts: the document, and the records of the nodes that count.
+   *
+   * @param isOfThisLife False for a record of before its node's last start.
+   */
+  place(
+    desired: Desired,
+    records: readonly NodeRecord[],
+    isOfThisLife: (record: NodeRecord) => boolean,
+  ): void {
+    const held = this.#holders.find(desired, records, isOfThisLife)
+    const made = this.#inputs.make(desired, records, held)
+    const { input, placement } = placeOrInsist(this.#placers, made)
     this.#input = input
     this.#placement = placement
     this.#ownSlots = [...placement.placed.keys()].filter(slot => this.isOwn(slot)).toSorted()
     this.#hashes = { inputsHash: inputsHash(input), placementHash: placementHash(placement) }
+  }
+
+  /** True when the step between two versions of a record changes what placement is computed from. */
+  isAffected(before: NodeRecord | undefined, after: NodeRecord): boolean {
+    if (before === undefined || changesNode(before, after)) return true
+    return this.#holders.isAffected(before, after)
   }
 
   /** Two nodes with equal inputs and unequal placements are a bug that reports itself, once. */
