@@ -131,7 +131,10 @@ export async function startLibp2pTransport(options: Libp2pTransportOptions): Pro
     onWelcome: (node, connection, first) => {
       dialer.welcomed(node)
       gate.admit(connection.remotePeer, connection)
-      if (!first) return
+      if (!first) {
+        if (arrived.has(node)) listener.onConnected(node)
+        return
+      }
       // What it tells (version, addresses) is for humans with debug logs; its failing is no news.
       libp2p.services.identify.identify(connection).catch(() => undefined)
       arriving.set(

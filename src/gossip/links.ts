@@ -43,7 +43,8 @@ interface Link {
   readonly outbox: Outbox
   readonly closed: AbortController
   welcome: boolean
-  streaming: boolean
+  /** The connection that carries what is sent, and what makes it stop to. */
+  carrier: { readonly connection: Connection; readonly stop: AbortController } | undefined
   failures: number
   timer: NodeJS.Timeout | undefined
   tidying: NodeJS.Timeout | undefined
@@ -59,9 +60,10 @@ export function createLinks(options: LinksOptions): Links {
     clearTimeout(link.timer)
     link.timer = undefined
     const connection = best(options.self, node, link.connections)
-    if (link.streaming || connection === undefined || links.get(node) !== link) return
-    link.streaming = true
-    const over = AbortSignal.any([link.closed.signal, closing(connection)])
+    if (link.carrier !== undefined || connection === undefined || links.get(node) !== link) return
+    const stop = new AbortController()
+    link.carrier = { connection, stop }
+    const over = AbortSignal.any([link.closed.signal, stop.signal, closing(connection)])
     void keepSending(node, link, connection, over)
   }
 
@@ -77,11 +79,15 @@ export function createLinks(options: LinksOptions): Links {
       link.failures = 0
       options.onWelcome(node, connection, first)
     })
-    link.streaming = false
-    link.failures++
-    link.streaming = false
+    const isReplaced = link.carrier?.stop.signal.aborted === true
+    link.carrier = undefined
     if (end.kind === 'refused') options.onRefused(node, end.reason)
     if (links.get(node) !== link) return
+    if (isReplaced) {
+      stream(node, link)
+      return
+    }
+    link.failures++
     const wait = backoffMs(link.failures, REOPEN) * (0.75 + 0.5 * options.random())
     link.timer ??= setTimeout(() => stream(node, link), wait)
   }
@@ -126,7 +132,7 @@ export function createLinks(options: LinksOptions): Links {
           outbox: createOutbox(),
           closed: new AbortController(),
           welcome: false,
-          streaming: false,
+          carrier: undefined,
           failures: 0,
           timer: undefined,
           tidying: undefined,
@@ -137,6 +143,10 @@ export function createLinks(options: LinksOptions): Links {
       const known = link
       if (link.connections.length > 1) {
         link.tidying ??= setTimeout(() => tidy(node, known), DUPLICATE_MS)
+        // The node sends on its newest connection, and may not listen on an older one any more.
+        if (link.carrier?.connection !== best(options.self, node, link.connections)) {
+          link.carrier?.stop.abort(new Error('another connection is newer'))
+        }
       }
       stream(node, link)
     },
@@ -155,7 +165,7 @@ export function createLinks(options: LinksOptions): Links {
     hangUp,
     welcomedBy: node => {
       const link = links.get(node)
-      if (link !== undefined && !link.streaming) stream(node, link)
+      if (link !== undefined && link.carrier === undefined) stream(node, link)
     },
     connectionOf: node => best(options.self, node, links.get(node)?.connections ?? []),
     send: (to, bytes) => {

@@ -43,7 +43,10 @@ export interface TransportListener {
   readonly onPublished: (topic: Topic, from: NodeId, bytes: Uint8Array) => void
   /** Bytes that `from` sent to this node alone. */
   readonly onSent: (from: NodeId, bytes: Uint8Array) => void
-  /** A connection to an admitted node came up. */
+  /**
+   * A connection to an admitted node came up. Told again when what is sent to the node goes over another
+   * connection from now on: what was under way on the one before may be lost, or somewhere else.
+   */
   readonly onConnected: (node: NodeId) => void
   /** The last connection to an admitted node closed: an immediate suspicion, not a verdict. */
   readonly onDisconnected: (node: NodeId) => void

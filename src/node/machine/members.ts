@@ -17,11 +17,16 @@ export const START_GRACE_MS = 3_000
 /** What this node knows of the others' liveness. */
 export class Members {
   readonly #self: NodeId
-  readonly #startedAtMs: number
+  #startedAtMs: number
   readonly #verdicts = new Map<NodeId, KnownVerdict>()
 
   constructor(self: NodeId, nowMs: number) {
     this.#self = self
+    this.#startedAtMs = nowMs
+  }
+
+  /** The daemon is up, and looks for the others from now on: what it needed to get there does not count. */
+  begin(nowMs: number): void {
     this.#startedAtMs = nowMs
   }
 

@@ -209,6 +209,7 @@ export class NodeMachine {
   /** Takes one event at a time `nowMs` that never goes back, and returns what to do about it, in order. */
   handle(event: NodeEvent, nowMs: number): Effect[] {
     this.#nowMs = Math.max(this.#nowMs, nowMs)
+    if (this.#version === 0) this.#members.begin(this.#nowMs)
     const effects = this.#twins.haltReason === undefined ? this.#take(event) : this.#end(event)
     // What was taken may have been the word that this node must stop.
     if (this.#twins.haltReason === undefined) {
@@ -310,6 +311,7 @@ export class NodeMachine {
         return this.#inbox.refuse(event.from, event, this.#nowMs)
       case 'connected':
         this.#connected.add(event.node)
+        this.#twins.connected(this.#nowMs)
         return this.#exchange.offerTo(event.node)
       case 'disconnected':
         this.#connected.delete(event.node)

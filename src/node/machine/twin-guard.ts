@@ -74,6 +74,11 @@ export class TwinGuard {
     this.#watch.spoke(nowMs)
   }
 
+  /** A connection came up. */
+  connected(nowMs: number): void {
+    this.#watch.connected(nowMs)
+  }
+
   /** See {@link TwinWatch.isProven}: nobody else writes to this node's log in the document. */
   isProven(nowMs: number): boolean {
     return this.#watch.isProven(nowMs)

@@ -28,6 +28,12 @@ import { isFinal } from '../../model/task.ts'
  */
 export const ANSWER_MS = 5_000
 
+/**
+ * The wait begins again with each connection, because others close that to the one twin when they get
+ * one to the other, and so cut off the answer; but it does not go on for longer than this in all.
+ */
+export const ANSWER_MS_MAX = 20_000
+
 /** A twin of which nothing new was heard for so long is gone, in milliseconds. */
 export const TWIN_GONE_MS = 30_000
 
@@ -76,6 +82,7 @@ export class TwinWatch {
   #spokeAtMs = Infinity
   /** When somebody first said what it knows of this node, be it nothing. */
   #informedAtMs = Infinity
+  #connectedAtMs = -Infinity
 
   constructor(options: TwinWatchOptions) {
     this.#options = options
@@ -144,6 +151,11 @@ export class TwinWatch {
     return this.#informedAtMs < Infinity
   }
 
+  /** A connection to another node came up. */
+  connected(nowMs: number): void {
+    this.#connectedAtMs = nowMs
+  }
+
   /** The own record is out: who lives with the same key can answer from now on. */
   spoke(nowMs: number): void {
     this.#spokeAtMs = Math.min(this.#spokeAtMs, nowMs)
@@ -188,7 +200,8 @@ export class TwinWatch {
 
   /** When whoever lives with the same key has had its time to answer. */
   get #answeredAtMs(): number {
-    return Math.max(this.#spokeAtMs, this.#informedAtMs) + ANSWER_MS
+    const heardAtMs = Math.max(this.#spokeAtMs, this.#informedAtMs)
+    return Math.min(Math.max(heardAtMs, this.#connectedAtMs) + ANSWER_MS, heardAtMs + ANSWER_MS_MAX)
   }
 
   #twin(nowMs: number): Other | undefined {

@@ -1,7 +1,12 @@
 import t from 'tap'
 import type { TaskId } from '../../../src/model/ids.ts'
 import type { NodeRecord } from '../../../src/model/node-record.ts'
-import { ANSWER_MS, TWIN_GONE_MS, TwinWatch } from '../../../src/node/machine/twin-watch.ts'
+import {
+  ANSWER_MS,
+  ANSWER_MS_MAX,
+  TWIN_GONE_MS,
+  TwinWatch,
+} from '../../../src/node/machine/twin-watch.ts'
 import { recordOf } from './make-machine.ts'
 
 /** A run of a node, with a clock of its own that began at some time of its own. */
@@ -140,6 +145,10 @@ t.test('TwinWatch: a run that does not find what it left waits for an answer', a
   t.equal(restored.watch.doubtEndsAtMs(here, false), 5_200 + ANSWER_MS, 'its disk is too old')
   t.equal(restored.watch.isProven(5_200 + ANSWER_MS - 1), false)
   t.equal(restored.watch.isProven(5_200 + ANSWER_MS), true)
+
+  for (let atMs = 6_000; atMs < 60_000; atMs += 2_000) restored.watch.connected(atMs)
+  const endsAtMs = restored.watch.doubtEndsAtMs(here, false)
+  t.equal(endsAtMs, 5_200 + ANSWER_MS_MAX, 'longer while connections come and go, not for ever')
 })
 
 t.test('TwinWatch remembers few runs, and names the latest', async t => {
