@@ -9,12 +9,10 @@ import {
   type Runtime,
 } from '../runtime/runtime.ts'
 import type { Effect, NodeEvent } from './machine/events.ts'
+import { ENGINE_GRACE_MS } from './machine/members.ts'
 import { taskEnv } from './task-env.ts'
 
 type Kind = 'docker' | 'process'
-
-/** The engine may be away so long before the node says that it has none: a restart moves nothing. */
-const ENGINE_GRACE_MS = 10_000
 
 /** Starts that run side by side; more wait. Four use a machine to the full without making each slow. */
 const STARTS_MAX = 4

@@ -89,7 +89,7 @@ t.test('a restart stops nothing while one engine is slow to say what it runs', a
     const world = settled(t, { seed, nodes: 3 }, version('1', once))
     const before = ids(world)
     const host = hostOfSlot(world, '/web.0')
-    host.tasks.listMs = 2_500
+    host.tasks.listMs = 9_000
     host.terminate()
     world.run(1_000, () => host.machine === undefined)
     world.restart(host)

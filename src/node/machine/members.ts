@@ -14,6 +14,12 @@ export const LEAVE_GRACE_MS = 8_000
 /** How long a node that just started looks for the others before it believes that they are gone. */
 export const START_GRACE_MS = 3_000
 
+/**
+ * How long a node waits for an engine that does not answer before it takes it for gone, after its own start, too. A busy
+ * machine's Docker needs seconds, and whoever speaks too early loses the slots that it runs.
+ */
+export const ENGINE_GRACE_MS = 10_000
+
 /** What this node knows of the others' liveness. */
 export class Members {
   readonly #self: NodeId
@@ -89,6 +95,11 @@ export class Members {
     return nowMs - this.#startedAtMs >= START_GRACE_MS
   }
 
+  /** True when the time is over in which the engines of this node say what they run. */
+  isEngineGraceOver(nowMs: number): boolean {
+    return nowMs - this.#startedAtMs >= ENGINE_GRACE_MS
+  }
+
   /** True when slots may belong to the node: it is present, or has just gone for a restart. */
   isEligible(record: NodeRecord, nowMs: number): boolean {
     if (this.isPresent(record.node)) return true
@@ -112,8 +123,10 @@ export class Members {
 
   /** When the next time-bound answer here changes. */
   wakeAtMs(nowMs: number): number {
-    let at =
-      nowMs < this.#startedAtMs + START_GRACE_MS ? this.#startedAtMs + START_GRACE_MS : Infinity
+    let at = Infinity
+    for (const graceMs of [START_GRACE_MS, ENGINE_GRACE_MS]) {
+      if (nowMs < this.#startedAtMs + graceMs) at = Math.min(at, this.#startedAtMs + graceMs)
+    }
     for (const { kind, sinceMs } of this.#verdicts.values()) {
       if (kind === 'left' && sinceMs + LEAVE_GRACE_MS > nowMs)
         at = Math.min(at, sinceMs + LEAVE_GRACE_MS)

@@ -628,7 +628,7 @@ export class NodeMachine {
   get #knowsItself(): boolean {
     return (
       this.#options.engines.every(engine => this.#listed.has(engine)) ||
-      this.#members.isStartOver(this.#nowMs)
+      this.#members.isEngineGraceOver(this.#nowMs)
     )
   }
 

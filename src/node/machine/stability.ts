@@ -16,14 +16,19 @@ const FLAPS = 3
  * that is a fact that all share, where each one's own memory of it would differ.
  */
 export class Stability {
-  #returnsMs: number[]
+  readonly #recentStarts: number
+  #returnsMs: number[] = []
   #hadMajority = false
+  #lostOnce = false
   #sinceMs: number
 
-  /** @param recentStarts How often the daemon was started lately: one that crashes again and again flaps, too. */
+  /**
+   * @param recentStarts How often the daemon was started lately. One that crashes again and again gets
+   * nothing new for longer, but keeps what it runs: a restart touches no task, however many there are.
+   */
   constructor({ recentStarts, nowMs }: { readonly recentStarts: number; readonly nowMs: number }) {
     this.#sinceMs = nowMs
-    this.#returnsMs = Array.from({ length: Math.min(recentStarts, 16) }, () => nowMs)
+    this.#recentStarts = recentStarts
   }
 
   /** Takes whether this node sees a majority of the others now. Losing and regaining it is a return. */
@@ -36,8 +41,6 @@ export class Stability {
     this.#sinceMs = nowMs
     this.#returnsMs = [...this.#returnsMs.filter(ms => nowMs - ms < RETURNS_MS), nowMs].slice(-16)
   }
-
-  #lostOnce = false
 
   /** When the node will be steady, or became so. */
   get steadyAtMs(): number {
@@ -59,6 +62,7 @@ export class Stability {
   }
 
   get #windowMs(): number {
-    return Math.min(STEADY_MS_MAX, STEADY_MS * 2 ** Math.max(0, this.#returnsMs.length - 1))
+    const times = Math.max(this.#returnsMs.length, this.#recentStarts)
+    return Math.min(STEADY_MS_MAX, STEADY_MS * 2 ** Math.max(0, times - 1))
   }
 }
