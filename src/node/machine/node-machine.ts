@@ -8,10 +8,9 @@ import { isFinal } from '../../model/task.ts'
 import type { Verdict } from '../../model/verdict.ts'
 import type { Placement, PlacementInput } from '../../placement/input.ts'
 import type { Gate, RemoteTask, Wait } from '../../reconcile/plan.ts'
-import type { Verify } from '../../util/keys.ts'
 import { pick, type Random } from '../../util/random.ts'
 import { Claims, isClaimMessage, type Want } from './claims.ts'
-import type { ClusterEvent, Effect, GuardOrder, Message, NodeEvent, NodeFacts } from './events.ts'
+import type { ClusterEvent, Effect, GuardOrder, Message, NodeEvent } from './events.ts'
 import { DocumentDesk, telling } from './document-desk.ts'
 import { Exchange } from './exchange.ts'
 import { createGate } from './gate.ts'
@@ -22,6 +21,7 @@ import { Leaving } from './leaving.ts'
 import { isMajority } from './majority.ts'
 import { MassLoss, type Brake } from './mass-loss.ts'
 import { Members } from './members.ts'
+import type { NodeMachineOptions } from './node-machine-options.ts'
 import { ObservedBook } from './observed-book.ts'
 import { OwnRecord } from './own-record.ts'
 import { OwnTasks, type SpecOf } from './own-tasks.ts'
@@ -41,35 +41,6 @@ export const RECORD_GATHER_MS = 20
 
 /** The disk is told of fencing tokens in steps of this, about one an hour, because they grow like the time in milliseconds. */
 const FENCE_STEP = 3_600_000
-
-/** Options of {@link NodeMachine}. */
-export interface NodeMachineOptions {
-  readonly self: NodeId
-  /** Counts the starts of this node's daemon. */
-  readonly incarnation: number
-  /** Identity of this writer in the document; two live writers must never share one. */
-  readonly clientId: number
-  readonly facts: NodeFacts
-  /**
-   * The engines that this node is to have: nothing is started before each has said
-   * what runs on it, or the time for that is over, because all share the node's room.
-   */
-  readonly engines: readonly ('docker' | 'process')[]
-  readonly sign: (bytes: Uint8Array) => Uint8Array
-  readonly verify: Verify
-  readonly random: Random
-  /** Draws a name for this run of the daemon that nobody else can have: at random, from the system. */
-  readonly drawRun: () => string
-  /** The document as the disk has it. */
-  readonly updates: readonly Uint8Array[]
-  /** What the last `guard` before the daemon ended said. @default nothing */
-  readonly orders?: readonly GuardOrder[]
-  /** How often the daemon was started in the ten minutes before. @default never */
-  readonly recentStarts?: number
-  /** What the last `keep-fence` said. @default 0 */
-  readonly fence?: number
-  readonly nowMs: number
-}
 
 /**
  * A node without its I/O: events in, effects out, no clock, no chance, no socket.
