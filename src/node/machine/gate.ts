@@ -92,6 +92,9 @@ export function createGate(options: GateOptions): Gate {
     makeWay: slot => {
       const owner = placed.get(slot)
       if (owner === undefined || options.isLeaving) return undefined
+      // After a split it may run there already: then one is too many, and nothing is to move.
+      const runs = book.tasksOf(slot)
+      if (runs.some(({ node, task }) => node === owner && !isFinal(task.state))) return undefined
       if (!members.isAlive(owner)) return { reason: `${nameOf(owner)} does not answer` }
       const record = book.get(owner)
       if (record === undefined || record.steady === false)
