@@ -38,7 +38,10 @@ export class Connections {
   readonly #random: Random
   readonly #network: Network
   readonly #byHost = new Map<SimHost, Map<SimHost, Connection>>()
-  readonly #peers = new Map<SimHost, { readonly life: number; readonly hosts: readonly SimHost[] }>()
+  readonly #peers = new Map<
+    SimHost,
+    { readonly life: number; readonly hosts: readonly SimHost[] }
+  >()
   readonly #targets = new Map<SimHost, Targets>()
   readonly #failingSinceMs = new Map<NodeId, number>()
   /** True when two machines have one key. */
@@ -76,7 +79,10 @@ export class Connections {
   close(of: SimHost, node: NodeId): void {
     for (const other of this.peersOf(of)) {
       if (other.node !== node) continue
-      const own = this.#byHost.get(of)!.get(other)!.ends.find(({ host }) => host === of)!
+      const own = this.#byHost
+        .get(of)!
+        .get(other)!
+        .ends.find(({ host }) => host === of)!
       this.#end(own, other)
     }
     this.#isSettled = false
@@ -86,7 +92,8 @@ export class Connections {
   review(hosts: readonly SimHost[], nowMs: number): void {
     const key = [this.#network.changes, ...hosts.flatMap(keyOf)]
     const isSame =
-      key.length === this.#settledKey.length && key.every((part, at) => part === this.#settledKey[at])
+      key.length === this.#settledKey.length &&
+      key.every((part, at) => part === this.#settledKey[at])
     if (isSame && this.#isSettled) return
     this.#settledKey = key
     this.#isSettled = true
@@ -110,7 +117,9 @@ export class Connections {
     const isAnyNew = [...this.#failingSinceMs.values()].some(ms => nowMs - ms < UNREACHABLE_MS)
     if (isAnyNew) this.#isSettled = false
     const unreachable = new Set(
-      [...this.#failingSinceMs].flatMap(([node, ms]) => (nowMs - ms < UNREACHABLE_MS ? [] : [node])),
+      [...this.#failingSinceMs].flatMap(([node, ms]) =>
+        nowMs - ms < UNREACHABLE_MS ? [] : [node],
+      ),
     )
     for (const one of hosts) {
       if (one.machine === undefined) continue
@@ -204,7 +213,7 @@ export class Connections {
       [other, one],
     ] as const) {
       let connections = this.#byHost.get(from)
-      if (connections === undefined) this.#byHost.set(from, (connections = new Map()))
+      if (connections === undefined) this.#byHost.set(from, (connections = new Map<SimHost, Connection>()))
       connections.set(to, connection)
       this.#peers.delete(from)
     }

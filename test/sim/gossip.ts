@@ -33,7 +33,10 @@ export interface GossipOptions {
  */
 export class Gossip {
   readonly #options: GossipOptions
-  readonly #mesh = new Map<SimHost, { readonly of: readonly SimHost[]; readonly to: readonly SimHost[] }>()
+  readonly #mesh = new Map<
+    SimHost,
+    { readonly of: readonly SimHost[]; readonly to: readonly SimHost[] }
+  >()
 
   constructor(options: GossipOptions) {
     this.#options = options
@@ -47,7 +50,8 @@ export class Gossip {
     const { time, network, isRelayed } = this.#options
     const { author, message, seen } = envelope
     for (const to of this.#neighbours(from)) {
-      if (seen.has(to)) continue
+      // Gossipsub takes what claims to be its own, and is not, for a forgery.
+      if (seen.has(to) || to.node === author) continue
       const { life } = to
       network.send(from.link, to.link, delayMs =>
         time.after(delayMs, () => {

@@ -382,7 +382,8 @@ export class SimHost {
     this.#world.network.send(this.link, to.link, delayMs =>
       this.#world.after(delayMs, () => {
         // What a machine without power had not yet got through its own buffers is gone with it.
-        if (this.isPowered && to.life === life) to.take({ kind: 'received', from: this.node, message })
+        if (this.isPowered && to.life === life)
+          to.take({ kind: 'received', from: this.node, message })
       }),
     )
   }

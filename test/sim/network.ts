@@ -96,9 +96,8 @@ export class Network {
   streamMs(from: NodeId, to: NodeId): number | undefined {
     if (!this.passes(from, to) || !this.passes(to, from)) return undefined
     const { loss, delayMs } = this.#weatherOf(from, to)
-    let ms = this.#draw(delayMs)
-    while (loss > 0 && this.#random() < loss) ms += RETRANSMIT_MS
-    return ms
+    const lost = loss === 0 ? 0 : Math.floor(Math.log(this.#random()) / Math.log(loss))
+    return this.#draw(delayMs) + lost * RETRANSMIT_MS
   }
 
   #weatherOf(from: NodeId, to: NodeId): Weather {

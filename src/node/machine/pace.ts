@@ -74,7 +74,8 @@ export class Pace {
     // Who said good-bye is no reason to doubt oneself.
     const others = new Set(nodes.filter(node => !gone.has(node)))
     this.#stability.see(isMajority(others, admitted()), nowMs)
-    const news = this.#massLoss.see(dead, present.length, nowMs)
+    const doubted = present.filter(node => !members.isAlive(node)).length
+    const news = this.#massLoss.see(dead, { present: present.length, doubted }, nowMs)
     return news === undefined ? [] : [telling(nowMs, 'mass-loss', 'the cluster', news)]
   }
 
