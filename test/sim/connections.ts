@@ -213,7 +213,8 @@ export class Connections {
       [other, one],
     ] as const) {
       let connections = this.#byHost.get(from)
-      if (connections === undefined) this.#byHost.set(from, (connections = new Map<SimHost, Connection>()))
+      if (connections === undefined)
+        this.#byHost.set(from, (connections = new Map<SimHost, Connection>()))
       connections.set(to, connection)
       this.#peers.delete(from)
     }
