@@ -111,12 +111,9 @@ export function createGate(options: GateOptions): Gate {
     makeWay: slot => {
       const owner = placed.get(slot)
       if (owner === undefined || options.isLeaving) return undefined
-      // After a split it may run there already: then one is too many, and nothing is to move.
-      const runs = book.tasksOf(slot)
-      if (runs.some(({ node, task }) => node === owner && !isFinal(task.state))) return undefined
       if (!members.isAlive(owner)) return { reason: `${nameOf(owner)} does not answer` }
       const record = book.get(owner)
-      // It runs twice already, as after a split: nothing moves any more.
+      // After a split it may run there already: then one is too many, and nothing is to move.
       if (record !== undefined && hasTask(record, slot)) return undefined
       if (record === undefined || record.steady === false)
         return { reason: `${nameOf(owner)} has only just come` }
