@@ -68,7 +68,7 @@ async function benchQueries(): Promise<BenchRow[]> {
     ...names.map(index => makeApp(10_000 + index, 1)),
   ])
   const folder = await mkdtemp(join(tmpdir(), 'shoal-bench-dns-'))
-  const server = await startDnsServer({ addresses: ['127.0.0.1'], port: 0, zone })
+  const server = await startDnsServer({ addresses: ['127.0.0.1'], port: 0, names: zone })
   const measure = async (name: string, lines: string[], min: number): Promise<BenchRow> => {
     const file = join(folder, 'queries')
     await writeFile(file, `${lines.join('\n')}\n`)

@@ -64,6 +64,30 @@ export function encodeAnswer(
   }
 }
 
+/** How many of `records`, from `first` on and around, fit in `room` bytes. */
+export function countFitting(
+  { count, starts }: EncodedRecords,
+  first: number,
+  room: number,
+): number {
+  const begin = starts[first]!
+  if (count > 0 && starts[first + count]! - begin <= room) return count
+  let fitting = 0
+  while (fitting < count && starts[first + fitting + 1]! - begin <= room) fitting++
+  return fitting
+}
+
+/** Copies `count` of `records`, from `first` on and around, into `out` at `at`. Returns where they end. */
+export function appendRecords(
+  out: Buffer,
+  at: number,
+  { bytes, starts }: EncodedRecords,
+  first: number,
+  count: number,
+): number {
+  return at + bytes.copy(out, at, starts[first], starts[first + count])
+}
+
 function hasTarget(record: DnsRecord): record is DnsRecord & { readonly target: string } {
   return record.type === 'SRV' || record.type === 'NS'
 }

@@ -9,12 +9,15 @@
 export const TYPE = {
   A: 1,
   NS: 2,
+  CNAME: 5,
   SOA: 6,
   PTR: 12,
+  MX: 15,
   TXT: 16,
   AAAA: 28,
   SRV: 33,
   OPT: 41,
+  HTTPS: 65,
   TKEY: 249,
   TSIG: 250,
   IXFR: 251,
@@ -24,7 +27,7 @@ export const TYPE = {
   ANY: 255,
 } as const
 
-/** Response codes (RFC 1035, section 4.1.1). `BADVERS` is extended: its upper bits travel in OPT (RFC 6891). */
+/** Response codes (RFC 1035, section 4.1.1). Those above 15 are extended: their upper bits travel in OPT (RFC 6891). */
 export const RCODE = {
   NOERROR: 0,
   FORMERR: 1,
@@ -32,11 +35,16 @@ export const RCODE = {
   NXDOMAIN: 3,
   NOTIMP: 4,
   REFUSED: 5,
+  NOTAUTH: 9,
   BADVERS: 16,
+  BADCOOKIE: 23,
 } as const
 
-/** The Internet class, the only one answered. */
+/** The Internet class, the one of all our names. */
 export const CLASS_IN = 1
+
+/** The class of what a server says of itself (RFC 4892). */
+export const CLASS_CH = 3
 
 /** Longest name on the wire, with its length bytes and the root's (RFC 1035, section 2.3.4). */
 export const NAME_BYTES_MAX = 255

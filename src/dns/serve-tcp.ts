@@ -1,5 +1,9 @@
 import type { Socket } from 'node:net'
-import { TCP_ANSWER_BYTES_MAX, type DnsTransport } from './answer.ts'
+import { FORWARD, TCP_ANSWER_BYTES_MAX, TRANSFER } from './answerer.ts'
+import type { Client } from './clients.ts'
+import type { Forward } from './forward/forwarder.ts'
+import type { Responder } from './responder.ts'
+import type { Tally } from './tally.ts'
 
 /** What TCP clients may take up. */
 export interface TcpLimits {
@@ -7,11 +11,21 @@ export interface TcpLimits {
   readonly idleMs: number
   /** With more connections, the one whose last query is longest ago is closed. @default 256 */
   readonly connectionsMax: number
-  /** As `connectionsMax`, but among those of one client address. @default 64 */
+  /** As `connectionsMax`, but among those of one client: an IPv4 address, or a /56 of IPv6. @default 64 */
   readonly connectionsPerClientMax: number
 }
 
-/** Serves TCP connections that somebody else accepts. */
+/** What answers on TCP connections. */
+export interface TcpServiceOptions extends TcpLimits {
+  readonly responder: Responder
+  readonly forward: Forward
+  /** The messages that transfer the zone which `query` asks for. */
+  readonly transfer: (query: Buffer) => Iterator<Buffer>
+  readonly clientOf: (address: string) => Client
+  readonly tally: Tally
+}
+
+/** Serves TCP connections that somebody else accepts, with `allowHalfOpen`. */
 export interface TcpService {
   readonly onConnection: (socket: Socket) => void
   /** Closes all connections. */
@@ -20,73 +34,161 @@ export interface TcpService {
 
 /** Answers that a client does not read wait up to here, in bytes; then its queries are not read either. */
 const UNREAD_BYTES_MAX = 128 * 1024
+/** Questions of one connection that others are asked at one time; with more, it is not read. */
+const FORWARDED_MAX = 64
+/** Transfers at one time, of all connections: each costs as much as thousands of answers. */
+const TRANSFERS_MAX = 2
 const LENGTH_BYTES = 2
 /** No query that we understand is longer: a name, and OPT with room for its options. Who announces more, lies. */
 const QUERY_BYTES_MAX = 4_096
 
 /**
  * Answers queries on TCP connections, each behind its length, as many on one
- * connection as the client likes and without waiting for it (RFC 7766). What a
- * connection holds is bounded: one unfinished query, and what it has not read.
- *
- * @param answer As of the answerer. Where it gives none, the connection is closed: nothing after can be trusted.
- * @param onEvicted Called for each connection that is closed to make room, or for being too slow.
+ * connection as the client likes and without waiting for it (RFC 7766). What is
+ * asked of others is answered when they do, so out of order. What a connection
+ * holds is bounded: one unfinished query, what it has not read, and what others
+ * are asked for it.
  */
-export function serveTcp(
-  answer: (query: Buffer, out: Buffer, transport: DnsTransport) => number,
-  { idleMs, connectionsMax, connectionsPerClientMax }: TcpLimits,
-  onEvicted: () => void,
-): TcpService {
+export function serveTcp(options: TcpServiceOptions): TcpService {
+  const { responder, forward, transfer, clientOf, tally } = options
+  const { idleMs, connectionsMax, connectionsPerClientMax } = options
   // Quietest first: a connection moves to the end with each query.
   const connections = new Map<Socket, string>()
   const perClient = new Map<string, number>()
   const out = Buffer.allocUnsafeSlow(LENGTH_BYTES + TCP_ANSWER_BYTES_MAX)
   const message = out.subarray(LENGTH_BYTES)
+  let transfers = 0
 
   return {
-    onConnection,
+    onConnection: socket => {
+      // Nothing: gone before it was accepted.
+      if (socket.remoteAddress === undefined) socket.destroy()
+      else serve(socket, clientOf(socket.remoteAddress), socket.remoteAddress)
+    },
     close: () => {
       for (const socket of connections.keys()) socket.destroy()
     },
   }
 
-  function onConnection(socket: Socket): void {
-    const client = socket.remoteAddress
-    if (client === undefined) {
-      socket.destroy() // Gone before it was accepted.
-      return
-    }
-    admit(socket, client)
+  function serve(socket: Socket, client: Client, address: string): void {
+    const owner = client.address.length === 16 ? String(client.network) : address
+    admit(socket, owner)
     let pending: Buffer = Buffer.alloc(0)
-    const deadline = setTimeout(() => evict(socket), idleMs)
+    let forwarded = 0
+    let transferring: Iterator<Buffer> | undefined
+    let hasEnded = false
+    let isReading = false
+    let isScheduled = false
+    const deadline = setTimeout(() => evict(socket, 'idle'), idleMs)
+
+    function mayRead(): boolean {
+      return (
+        socket.writableLength <= UNREAD_BYTES_MAX &&
+        forwarded < FORWARDED_MAX &&
+        transferring === undefined
+      )
+    }
 
     function read(): void {
+      if (isReading) return // A reply that came at once: the loop below goes on by itself.
+      isReading = true
       let at = 0
-      let answered = false
-      while (pending.length - at >= LENGTH_BYTES && socket.writableLength <= UNREAD_BYTES_MAX) {
+      socket.cork() // Answers to what came together leave together.
+      while (pending.length - at >= LENGTH_BYTES && mayRead()) {
         const queryBytes = pending.readUInt16BE(at)
         const end = at + LENGTH_BYTES + queryBytes
         if (end > pending.length && queryBytes <= QUERY_BYTES_MAX) break
-        const length =
-          queryBytes > QUERY_BYTES_MAX
-            ? 0
-            : answer(pending.subarray(at + LENGTH_BYTES, end), message, 'tcp')
-        if (length === 0) {
+        const isAnswered =
+          queryBytes <= QUERY_BYTES_MAX && answer(pending.subarray(at + LENGTH_BYTES, end))
+        if (!isAnswered) {
+          tally.dropped('broken-stream') // Nothing after can be trusted.
           socket.destroy()
           return
         }
-        out.writeUInt16BE(length)
-        socket.write(Buffer.from(out.subarray(0, LENGTH_BYTES + length)))
         at = end
-        answered = true
       }
+      isReading = false
       // A copy, so that a few bytes do not hold the whole chunk that they came in.
-      pending = at === 0 ? pending : Buffer.from(pending.subarray(at))
-      if (socket.writableLength > UNREAD_BYTES_MAX) socket.pause()
-      if (!answered) return
+      if (at > 0) {
+        pending = Buffer.from(pending.subarray(at))
+        refresh()
+      }
+      socket.uncork()
+      if (mayRead()) socket.resume()
+      else socket.pause()
+      if (hasEnded && forwarded === 0 && transferring === undefined) socket.end()
+    }
+
+    function answer(query: Buffer): boolean {
+      const length = responder.answer(query, message, 'tcp', client)
+      if (length > 0) {
+        write(length)
+      } else if (length === FORWARD) {
+        // Its own copy: the chunk is let go before the others have answered.
+        forwardQuery(Buffer.from(query))
+      } else if (length === TRANSFER) {
+        beginTransfer(query)
+      }
+      return length !== 0
+    }
+
+    function write(length: number): void {
+      out.writeUInt16BE(length)
+      socket.write(Buffer.from(out.subarray(0, LENGTH_BYTES + length)))
+    }
+
+    function forwardQuery(query: Buffer): void {
+      const askedAtMs = performance.now()
+      forwarded++
+      forward(query, client, (relayed, source) => {
+        forwarded--
+        if (!connections.has(socket)) return // It has gone in the meantime.
+        write(responder.relay(query, message, 'tcp', client, relayed, source, askedAtMs))
+        read()
+      })
+    }
+
+    function beginTransfer(query: Buffer): void {
+      tally.happened('transfers')
+      if (transfers >= TRANSFERS_MAX) {
+        socket.destroy() // As the client would be without a word (RFC 5936, section 4.1.2): it comes again.
+        return
+      }
+      transfers++
+      transferring = transfer(Buffer.from(query))
+      schedule()
+    }
+
+    function schedule(): void {
+      if (isScheduled || transferring === undefined) return
+      isScheduled = true
+      setImmediate(goOn)
+    }
+
+    /** One message in a turn of the loop, so that others are answered in between, and none while the client does not read. */
+    function goOn(): void {
+      isScheduled = false
+      if (transferring === undefined || !connections.has(socket)) return
+      if (socket.writableLength > UNREAD_BYTES_MAX) return // Until it drains.
+      const next = transferring.next()
+      if (next.done === true) {
+        transferring = undefined
+        transfers--
+        read()
+        return
+      }
+      const length = Buffer.alloc(LENGTH_BYTES)
+      length.writeUInt16BE(next.value.length)
+      socket.write(length)
+      socket.write(next.value)
+      refresh()
+      schedule()
+    }
+
+    function refresh(): void {
       deadline.refresh()
-      connections.delete(socket)
-      connections.set(socket, client!)
+      if (!connections.delete(socket)) return
+      connections.set(socket, owner)
     }
 
     socket.on('data', chunk => {
@@ -94,39 +196,46 @@ export function serveTcp(
       read()
     })
     socket.on('drain', () => {
+      if (transferring === undefined) read()
+      else schedule()
+    })
+    socket.on('end', () => {
+      hasEnded = true
       read()
-      if (socket.writableLength <= UNREAD_BYTES_MAX) socket.resume()
     })
     // A client that resets its connection is its own affair; `close` follows.
     socket.on('error', () => socket.destroy())
     socket.on('close', () => {
       clearTimeout(deadline)
+      if (transferring !== undefined) transfers--
       connections.delete(socket)
-      const left = perClient.get(client)! - 1
-      if (left > 0) perClient.set(client, left)
-      else perClient.delete(client)
+      tally.set('connections', connections.size)
+      const left = perClient.get(owner)! - 1
+      if (left > 0) perClient.set(owner, left)
+      else perClient.delete(owner)
     })
   }
 
-  function admit(socket: Socket, client: string): void {
-    const ofClient = perClient.get(client) ?? 0
-    if (ofClient >= connectionsPerClientMax) evictQuietest(client)
+  function admit(socket: Socket, owner: string): void {
+    const ofOwner = perClient.get(owner) ?? 0
+    if (ofOwner >= connectionsPerClientMax) evictQuietest(owner)
     else if (connections.size >= connectionsMax) evictQuietest()
-    perClient.set(client, (perClient.get(client) ?? 0) + 1)
-    connections.set(socket, client)
+    perClient.set(owner, (perClient.get(owner) ?? 0) + 1)
+    connections.set(socket, owner)
+    tally.set('connections', connections.size)
   }
 
-  function evictQuietest(client?: string): void {
+  function evictQuietest(of?: string): void {
     for (const [socket, owner] of connections) {
-      if (client !== undefined && owner !== client) continue
-      evict(socket)
+      if (of !== undefined && owner !== of) continue
+      evict(socket, 'connection-limit')
       return
     }
   }
 
-  function evict(socket: Socket): void {
+  function evict(socket: Socket, reason: 'idle' | 'connection-limit'): void {
     connections.delete(socket)
     socket.destroy()
-    onEvicted()
+    tally.dropped(reason)
   }
 }

@@ -1,48 +1,48 @@
-import { createSocket, type RemoteInfo, type Socket as UdpSocket } from 'node:dgram'
+import { randomInt } from 'node:crypto'
+import type { Socket as UdpSocket } from 'node:dgram'
 import { once } from 'node:events'
 import { createServer, type Server } from 'node:net'
-import { createAnswerer, type Answerer, type DnsTransport } from './answer.ts'
-import { rcodeName } from './records.ts'
+import { createAnswerer } from './answer.ts'
+import type { AnswererOptions, Names } from './answerer.ts'
+import { createClients, type ClientRules } from './clients.ts'
+import type { Forward } from './forward/forwarder.ts'
+import { createNetworks, LOOPBACK_NETWORKS, PRIVATE_NETWORKS } from './networks.ts'
+import { RCODE } from './records.ts'
+import { createResponder } from './responder.ts'
 import { serveTcp, type TcpLimits } from './serve-tcp.ts'
-import { FLAG } from './wire.ts'
-import type { Zone } from './zone.ts'
+import { serveUdp } from './serve-udp.ts'
+import { createTally, createTallyMemory, readTallies, type DnsCounters } from './tally.ts'
+import { transferZone, type TransferSource } from './transfer-zone.ts'
 
 /** What a DNS server needs, and its knobs. */
-export interface DnsServerOptions extends Partial<TcpLimits> {
+export interface DnsServerOptions
+  extends Partial<TcpLimits>, Pick<AnswererOptions, 'udpAnswerBytesMax' | 'cookies' | 'identity'> {
   /** What to listen on: the node's advertised address and 127.0.0.1, say. All get the same port. */
   readonly addresses: readonly string[]
   /** 0 takes a free one. */
   readonly port: number
-  readonly zone: Zone
-  /** Largest UDP answer, in bytes: see {@link createAnswerer}. @default 1232 */
-  readonly udpAnswerBytesMax?: number
+  /** Lets others of this process listen on the same port, and shares what comes among all of them. @default false */
+  readonly reusePort?: boolean
+  /** What is answered from. It may change in place. */
+  readonly names: Names & Partial<TransferSource>
+  /** Asks others about other domains. @default nobody is asked: REFUSED */
+  readonly forward?: Forward
+  /** Who may what. @default see {@link PRIVATE_NETWORKS}; whole zones are for loopback alone */
+  readonly clients?: ClientRules
   /** Answers that may wait for the system's send buffer, per address; more are dropped, and the client asks again. @default 256 */
   readonly udpQueueMax?: number
+  /** UDP answers to one network of strangers each second: see `ResponderOptions`. 0 limits nobody. @default 200 */
+  readonly answersPerSecond?: number
+  /** Where to count, as `createTallyMemory` makes it. @default memory of its own */
+  readonly tally?: SharedArrayBuffer
   /** Told of what goes wrong while it runs. Rare: a broken client is counted, not logged. */
   readonly onError?: (error: Error) => void
-}
-
-/** What a server has done since its start. */
-export interface DnsCounters {
-  readonly queries: { readonly udp: number; readonly tcp: number }
-  /** Answers by response code. */
-  readonly rcodes: Readonly<Record<string, number>>
-  /** Answers with TC: the client must come back over TCP. */
-  readonly truncated: number
-  /** Queries that got no answer: not DNS, or answers themselves. */
-  readonly dropped: number
-  /** UDP answers that were thrown away because too many waited already. One that the system refuses is lost like any packet. */
-  readonly unsent: number
-  /** TCP connections that were closed to make room, or for being too slow. */
-  readonly evicted: number
 }
 
 /** A DNS server that runs. */
 export interface DnsServer {
   readonly port: number
   readonly addresses: readonly string[]
-  /** Answers from `zone` from now on. A zone that was changed in place need not be set again. */
-  setZone(zone: Zone): void
   counters(): DnsCounters
   /** Stops listening and closes every connection. */
   close(): Promise<void>
@@ -51,6 +51,8 @@ export interface DnsServer {
 /** Tries for a port that is free for UDP and TCP on every address. */
 const FREE_PORT_TRIES = 20
 const RECEIVE_BUFFER_BYTES = 1024 * 1024
+/** Clients keep connections open, and must not have each query answered on its own: a few may wait to be accepted. */
+const BACKLOG = 511
 
 /**
  * True when a server could not start because its port is taken, or is below 1024
@@ -81,14 +83,31 @@ async function startWithin(options: DnsServerOptions, tries: number): Promise<Dn
 }
 
 async function start(options: DnsServerOptions): Promise<DnsServer> {
-  const { addresses, zone, udpQueueMax = 256, onError = () => undefined } = options
+  const { addresses, names, reusePort = false, udpQueueMax = 256 } = options
+  const {
+    onError = () => undefined,
+    forward = refuse,
+    tally: memory = createTallyMemory(),
+  } = options
   const { idleMs = 10_000, connectionsMax = 256, connectionsPerClientMax = 64 } = options
-  const { udpAnswerBytesMax = 1232 } = options
-  const answerer = createAnswerer(zone, { udpAnswerBytesMax })
-  const tally = createTally()
-  const counted = countedAnswers(answerer, tally)
+  const { udpAnswerBytesMax = 1232, answersPerSecond = 200 } = options
+  const answerer = createAnswerer(names, {
+    udpAnswerBytesMax,
+    forwards: options.forward !== undefined,
+    tcpIdleMs: idleMs,
+    ...(options.cookies && { cookies: options.cookies }),
+    ...(options.identity && { identity: options.identity }),
+  })
+  const tally = createTally(memory)
+  const clientOf = createClients(options.clients ?? defaultClients())
+  const responder = createResponder(answerer, tally, { answersPerSecond, nowMs: now })
+  const shared = { responder, forward, clientOf, tally }
   const limits = { idleMs, connectionsMax, connectionsPerClientMax }
-  const tcp = serveTcp(counted, limits, () => tally.evicted++)
+  const tcp = serveTcp({
+    ...shared,
+    ...limits,
+    transfer: query => transferZone(query, { transfer: domain => names.transfer?.(domain) }),
+  })
   const servers: Server[] = []
   const sockets: UdpSocket[] = []
   let { port } = options
@@ -104,17 +123,24 @@ async function start(options: DnsServerOptions): Promise<DnsServer> {
   try {
     for (const address of addresses) {
       // One after the other: the first address picks the port of the rest.
-      const server = createServer({ noDelay: true }, tcp.onConnection)
+      const server = createServer({ noDelay: true, allowHalfOpen: true }, tcp.onConnection)
       servers.push(server)
       const listening = once(server, 'listening')
-      server.listen({ host: address, port })
+      server.listen({ host: address, port, reusePort, backlog: BACKLOG })
       // oxlint-disable-next-line no-await-in-loop
       await listening
       const own = server.address()
       if (own !== null && typeof own === 'object') port = own.port
       server.on('error', onError)
 
-      const socket = openUdp(address, udpQueueMax, udpAnswerBytesMax, counted, tally)
+      const answerBytesMax = udpAnswerBytesMax
+      const socket = serveUdp({
+        ...shared,
+        address,
+        reusePort,
+        queueMax: udpQueueMax,
+        answerBytesMax,
+      })
       sockets.push(socket)
       const bound = once(socket, 'listening') // Before the call: a failure may be told within it.
       socket.bind({ address, port, exclusive: true })
@@ -130,87 +156,9 @@ async function start(options: DnsServerOptions): Promise<DnsServer> {
   return {
     port,
     addresses,
-    setZone: next => answerer.setZone(next),
-    counters: () => snapshot(tally),
+    counters: () => readTallies([memory]),
     close,
   }
-}
-
-/** Writes an answer and counts it; 0 for none. */
-type CountedAnswer = (query: Buffer, out: Buffer, transport: DnsTransport) => number
-
-interface Tally {
-  udp: number
-  tcp: number
-  truncated: number
-  dropped: number
-  unsent: number
-  evicted: number
-  readonly rcodes: number[]
-}
-
-function createTally(): Tally {
-  const rcodes = Array<number>(16).fill(0)
-  return { udp: 0, tcp: 0, truncated: 0, dropped: 0, unsent: 0, evicted: 0, rcodes }
-}
-
-function snapshot({ udp, tcp, rcodes, ...rest }: Tally): DnsCounters {
-  const named: Record<string, number> = {}
-  for (const [rcode, count] of rcodes.entries()) if (count > 0) named[rcodeName(rcode)] = count
-  return { queries: { udp, tcp }, rcodes: named, ...rest }
-}
-
-function countedAnswers(answerer: Answerer, tally: Tally): CountedAnswer {
-  return (query, out, transport) => {
-    tally[transport]++
-    const length = answerer.answer(query, out, transport)
-    if (length === 0) {
-      tally.dropped++
-      return 0
-    }
-    if ((out[2]! & (FLAG.TC >> 8)) !== 0) tally.truncated++
-    tally.rcodes[out[3]! & FLAG.RCODE]!++
-    return length
-  }
-}
-
-/**
- * A UDP socket that answers in the turn of the loop that the query came in. Answers
- * are written into a ring of buffers, one more than may wait to be sent, so none is
- * written over while the system still reads it.
- */
-function openUdp(
-  address: string,
-  queueMax: number,
-  answerBytesMax: number,
-  answer: CountedAnswer,
-  tally: Tally,
-): UdpSocket {
-  const type = address.includes(':') ? 'udp6' : 'udp4'
-  // Addresses of clients are numbers already: looking them up the usual way costs a turn of the loop each.
-  const lookup: NonNullable<Parameters<typeof createSocket>[0] & object>['lookup'] = (
-    host,
-    _options,
-    callback,
-  ) => callback(null, host, type === 'udp6' ? 6 : 4)
-  const socket = createSocket({ type, lookup, ipv6Only: type === 'udp6' })
-  const ring = Array.from({ length: queueMax + 1 }, () =>
-    Buffer.allocUnsafeSlow(Math.max(512, answerBytesMax)),
-  )
-  let turn = 0
-  socket.on('message', (query: Buffer, { port, address: client }: RemoteInfo) => {
-    const out = ring[turn]!
-    const length = answer(query, out, 'udp')
-    if (length === 0) return
-    if (port === 0 || socket.getSendQueueCount() >= queueMax) {
-      tally.unsent++
-      return
-    }
-    turn = turn === queueMax ? 0 : turn + 1
-    // With a callback, which would learn of the rare refusal, a query costs a fifth more.
-    socket.send(out, 0, length, port, client)
-  })
-  return socket
 }
 
 async function closed(server: Server | UdpSocket): Promise<void> {
@@ -221,4 +169,25 @@ async function closed(server: Server | UdpSocket): Promise<void> {
     resolve() // A UDP socket that never ran says so by throwing: there is nothing to close.
   }
   await promise
+}
+
+function now(): number {
+  return performance.now()
+}
+
+/** For who does not forward: never called, as the answerer refuses by itself. */
+const refuse: Forward = (_query, _client, reply) => {
+  const records = Buffer.alloc(0)
+  const none = [0, 0, 0] as const
+  reply({ rcode: RCODE.REFUSED, isAuthentic: false, records, counts: none, ends: none }, 'forward')
+}
+
+function defaultClients(): ClientRules {
+  const loopback = createNetworks(LOOPBACK_NETWORKS)
+  return {
+    local: loopback,
+    home: createNetworks(PRIVATE_NETWORKS),
+    transfer: loopback,
+    seed: randomInt(2 ** 32),
+  }
 }

@@ -3,6 +3,7 @@ import type { DnsServer } from '../dns/start-dns-server.ts'
 import type { Liveness } from '../gossip/liveness/start-liveness.ts'
 import type { Transport } from '../gossip/transport.ts'
 import { TASK_STATES } from '../model/task.ts'
+import { dnsMetrics } from './dns-metrics.ts'
 import type { NodeMachine } from './machine/node-machine.ts'
 import { FAULTS } from './machine/refused-messages.ts'
 import type { Stalls } from './stall-watch.ts'
@@ -24,12 +25,14 @@ export interface MetricsOptions {
  */
 export function createMetrics(options: MetricsOptions): () => Promise<string> {
   let registry: Registry | undefined
-  return async () =>
-    await (registry ??= createRegistry(options, await import('prom-client'))).metrics()
+  return async () => {
+    registry ??= createRegistry(options, await import('prom-client'))
+    return `${await registry.metrics()}\n${dnsMetrics(options.dns.counters())}`
+  }
 }
 
 function createRegistry(
-  { machine, dns, liveness, transport, stalls }: MetricsOptions,
+  { machine, liveness, transport, stalls }: MetricsOptions,
   client: typeof import('prom-client'),
 ): Registry {
   const registry = new client.Registry()
@@ -138,11 +141,6 @@ function createRegistry(
       for (const reason of FAULTS) refused.set({ reason }, machine.refused.count(reason))
     },
   )
-  gauge('shoal_dns_queries_total', 'DNS queries answered.', ['proto'], queries => {
-    const { udp, tcp } = dns.counters().queries
-    queries.set({ proto: 'udp' }, udp)
-    queries.set({ proto: 'tcp' }, tcp)
-  })
 
   return registry
 }

@@ -16,7 +16,7 @@ export async function openDns(options: NodeOptions, zone: Zone, log: Logger): Pr
     await startDnsServer({
       addresses: [bind],
       port,
-      zone,
+      names: zone,
       onError: error => log.warn({ err: error }, 'the DNS server had an error'),
     })
   const { dnsPort } = options

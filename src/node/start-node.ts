@@ -8,7 +8,6 @@ import type { Transport, TransportListener } from '../gossip/transport.ts'
 import type { NodeId } from '../model/ids.ts'
 import { CLUSTER_FILE } from '../store/cluster-file.ts'
 import { DATABASE_FILE } from '../store/sqlite-store.ts'
-import { createSteadyClock } from '../runtime/moment.ts'
 import { startProcessRuntime } from '../runtime/process-runtime.ts'
 import { createNodeKey, createVerify } from '../util/keys.ts'
 import { createAdmissionGate } from './admission-gate.ts'
@@ -17,7 +16,7 @@ import { createService, localLogs } from './create-service.ts'
 import { DnsSync, DOMAIN } from './dns-sync.ts'
 import { EventLog } from './event-log.ts'
 import { explainListen } from './explain-listen.ts'
-import { startLoop, type Loop } from './loop.ts'
+import { monotonicNow, startLoop, type Loop } from './loop.ts'
 import type { NodeFacts } from './machine/events.ts'
 import { NodeMachine } from './machine/node-machine.ts'
 import { parseMessage } from './machine/wire.ts'
@@ -27,7 +26,6 @@ import { createLivenessStream } from './liveness-stream.ts'
 import { createNewsCheck } from './news-check.ts'
 import { openFolder, type OpenFolder } from './open-cluster.ts'
 import { openDns } from './open-dns.ts'
-import { openGuard } from './open-guard.ts'
 import { bindAddress, machineCapacity, type NodeOptions } from './options.ts'
 import { PeerSync } from './peer-sync.ts'
 import { createPerform } from './perform-effect.ts'
@@ -69,10 +67,6 @@ export async function startNode(
 
   const key = createNodeKey(folder.identity.seed)
   const verify = createVerify()
-  const now = createSteadyClock(Date.now())
-  const events = new EventLog()
-  const guard = await openGuard({ options, folder, now, events, log })
-  stack.defer(() => guard.close())
   const machine = new NodeMachine({
     self: key.node,
     incarnation: folder.identity.incarnation,
@@ -87,10 +81,10 @@ export async function startNode(
     random: Math.random,
     drawRun: () => randomBytes(12).toString('hex'),
     updates: folder.store.readUpdates(),
-    orders: guard.orders,
-    nowMs: now(),
+    nowMs: monotonicNow(),
   })
   mustBeAdmitted(machine, options.dataDir)
+  const events = new EventLog()
   const requests = new Requests()
   stack.defer(() => requests.close())
 
@@ -169,7 +163,6 @@ export async function startNode(
     cluster: folder.cluster.cluster,
     push: event => push(event),
     log: (message, error) => log.warn({ err: error }, message),
-    guarded: (task, slot) => guard.ready(task, slot),
   })
   parts.runner = runner
   stack.defer(() => runner.close())
@@ -183,7 +176,7 @@ export async function startNode(
   let isHalted = false
   const loop = startLoop({
     machine,
-    now,
+    now: monotonicNow,
     perform: createPerform({
       ...folder,
       dataDir: options.dataDir,
@@ -194,7 +187,7 @@ export async function startNode(
       events,
       log,
       push,
-      guard: orders => guard.set(orders),
+      guard: () => {},
       onAdmitted: () => gate.set(machine.admitted),
       onHalt: reason => {
         isHalted = true

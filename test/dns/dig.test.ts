@@ -17,7 +17,7 @@ t.test('dig', { skip }, async t => {
       makeApp('/big', 60),
     ]),
   )
-  const server = await startDnsServer({ addresses: ['127.0.0.1'], port: 0, zone })
+  const server = await startDnsServer({ addresses: ['127.0.0.1'], port: 0, names: zone })
   t.teardown(() => server.close())
   const dig = async (args: string): Promise<string> => {
     const common = ['@127.0.0.1', '-p', String(server.port), '+tries=1', '+time=5']
