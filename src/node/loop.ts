@@ -10,7 +10,7 @@ const SLEEP_MS_MAX = 60_000
 /** Options of {@link startLoop}. */
 export interface LoopOptions {
   readonly machine: NodeMachine
-  /** Milliseconds since 1970 that never go back, whatever the wall clock does. */
+  /** Milliseconds since 1970 that never go back, whatever the wall clock does, and that count while the machine sleeps. */
   readonly now: () => number
   /** Carries an effect out. Must not throw and must not call `push` synchronously in a loop without end. */
   readonly perform: (effect: Effect) => void
@@ -80,9 +80,4 @@ export function startLoop({ machine, now, perform, onSettled, onError }: LoopOpt
       clearTimeout(timer)
     },
   }
-}
-
-/** A clock in milliseconds since 1970 that never goes back: the wall clock at the start, and the time since. */
-export function monotonicNow(): number {
-  return performance.timeOrigin + performance.now()
 }

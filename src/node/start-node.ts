@@ -8,6 +8,7 @@ import type { Transport, TransportListener } from '../gossip/transport.ts'
 import type { NodeId } from '../model/ids.ts'
 import { CLUSTER_FILE } from '../store/cluster-file.ts'
 import { DATABASE_FILE } from '../store/sqlite-store.ts'
+import { createSteadyClock } from '../runtime/moment.ts'
 import { startProcessRuntime } from '../runtime/process-runtime.ts'
 import { createNodeKey, createVerify } from '../util/keys.ts'
 import { createAdmissionGate } from './admission-gate.ts'
@@ -16,7 +17,7 @@ import { createService, localLogs } from './create-service.ts'
 import { DnsSync, DOMAIN } from './dns-sync.ts'
 import { EventLog } from './event-log.ts'
 import { explainListen } from './explain-listen.ts'
-import { monotonicNow, startLoop, type Loop } from './loop.ts'
+import { startLoop, type Loop } from './loop.ts'
 import type { NodeFacts } from './machine/events.ts'
 import { NodeMachine } from './machine/node-machine.ts'
 import { parseMessage } from './machine/wire.ts'
@@ -26,6 +27,7 @@ import { createLivenessStream } from './liveness-stream.ts'
 import { createNewsCheck } from './news-check.ts'
 import { openFolder, type OpenFolder } from './open-cluster.ts'
 import { openDns } from './open-dns.ts'
+import { openGuard } from './open-guard.ts'
 import { bindAddress, machineCapacity, type NodeOptions } from './options.ts'
 import { PeerSync } from './peer-sync.ts'
 import { createPerform } from './perform-effect.ts'
@@ -67,6 +69,10 @@ export async function startNode(
 
   const key = createNodeKey(folder.identity.seed)
   const verify = createVerify()
+  const now = createSteadyClock(Date.now())
+  const events = new EventLog()
+  const guard = await openGuard({ options, folder, now, events, log })
+  stack.defer(() => guard.close())
   const machine = new NodeMachine({
     self: key.node,
     incarnation: folder.identity.incarnation,
@@ -81,10 +87,10 @@ export async function startNode(
     random: Math.random,
     drawRun: () => randomBytes(12).toString('hex'),
     updates: folder.store.readUpdates(),
-    nowMs: monotonicNow(),
+    orders: guard.orders,
+    nowMs: now(),
   })
   mustBeAdmitted(machine, options.dataDir)
-  const events = new EventLog()
   const requests = new Requests()
   stack.defer(() => requests.close())
 
@@ -163,6 +169,7 @@ export async function startNode(
     cluster: folder.cluster.cluster,
     push: event => push(event),
     log: (message, error) => log.warn({ err: error }, message),
+    guarded: (task, slot) => guard.ready(task, slot),
   })
   parts.runner = runner
   stack.defer(() => runner.close())
@@ -176,7 +183,7 @@ export async function startNode(
   let isHalted = false
   const loop = startLoop({
     machine,
-    now: monotonicNow,
+    now,
     perform: createPerform({
       ...folder,
       dataDir: options.dataDir,
@@ -187,7 +194,7 @@ export async function startNode(
       events,
       log,
       push,
-      guard: () => {},
+      guard: orders => guard.set(orders),
       onAdmitted: () => gate.set(machine.admitted),
       onHalt: reason => {
         isHalted = true

@@ -10,6 +10,8 @@ export interface TaskEnvInput {
   readonly revision: RevisionId
   readonly spec: AppSpec
   readonly ports: readonly TaskPort[]
+  /** Higher than that of every earlier task of the slot. */
+  readonly fence: number
   readonly node: { readonly name: string; readonly address: string }
   readonly cluster: string
 }
@@ -20,10 +22,11 @@ export interface TaskEnvInput {
  *
  * `PORT0`, `PORT1`, … (and `PORT`, `PORTS`, `PORT_NAME`) are the ports to listen
  * on; `HOST_PORT0`, … are where the outside reaches them, which differs under
- * bridge networking. `HOST` is the node's address.
+ * bridge networking. `HOST` is the node's address. `SHOAL_FENCING_TOKEN` is for a storage that
+ * refuses who comes with a lower one than the highest it has seen.
  */
 export function taskEnv(input: TaskEnvInput): Record<string, string> {
-  const { task, slot, revision, spec, ports, node, cluster } = input
+  const { task, slot, revision, spec, ports, fence, node, cluster } = input
   const app = appOfSlot(slot)
   const env: Record<string, string> = {
     HOST: node.address,
@@ -31,6 +34,7 @@ export function taskEnv(input: TaskEnvInput): Record<string, string> {
     SHOAL_SLOT: slot,
     SHOAL_TASK: task,
     SHOAL_REVISION: revision,
+    SHOAL_FENCING_TOKEN: String(fence),
     SHOAL_NODE: node.name,
     SHOAL_CLUSTER: cluster,
   }

@@ -1,4 +1,4 @@
-import type { TaskId } from '../model/ids.ts'
+import type { SlotId, TaskId } from '../model/ids.ts'
 import { runtimeOf } from '../model/app.ts'
 import { probe } from '../runtime/probe.ts'
 import {
@@ -24,6 +24,8 @@ export interface TaskRunnerOptions {
   readonly cluster: string
   readonly push: (event: NodeEvent) => void
   readonly log: (message: string, error: unknown) => void
+  /** Holds a start back until nothing can make the task outlive its claim: see `TaskGuard.ready`. */
+  readonly guarded: (task: TaskId, slot: SlotId) => Promise<void>
 }
 
 /** Carries out what the machine decides about tasks, and tells it what became of it. */
@@ -99,15 +101,16 @@ export function startTaskRunner(options: TaskRunnerOptions): TaskRunner {
   }
 
   async function start(effect: Extract<TaskEffect, { kind: 'start' }>): Promise<void> {
-    const { task, slot, revision, spec, ports } = effect
+    const { task, slot, revision, spec, ports, fence } = effect
     const aborted = new AbortController()
     starting.set(task, aborted)
     try {
       if (running >= STARTS_MAX) await new Promise<void>(resolve => void waiting.push(resolve))
       running++
       const { node, cluster } = options
-      const env = taskEnv({ task, slot, revision, spec, ports, node, cluster })
+      const env = taskEnv({ task, slot, revision, spec, ports, fence, node, cluster })
       const launch: Launch = { task, slot, revision, spec, ports, env }
+      await options.guarded(task, slot)
       await runtimeFor(runtimeOf(spec)).start(launch, {
         signal: aborted.signal,
         onProgress: message => push({ kind: 'task-progressed', task, message }),

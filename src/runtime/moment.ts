@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs'
+import { openSync, readFileSync, readSync } from 'node:fs'
 
 /**
  * A moment of this boot, by two clocks that all processes of the machine share and that
@@ -16,9 +16,7 @@ const SLEPT_MS_MIN = 100
 
 /** Reads both clocks. Costs about 20 µs. */
 export function readMoment(): Moment {
-  const monotonicMs = Number(process.hrtime.bigint() / 1_000n) / 1_000
-  const uptimeMs = readUptimeMs()
-  return uptimeMs === undefined ? { monotonicMs } : { monotonicMs, uptimeMs }
+  return momentOf(() => readFileSync('/proc/uptime', 'latin1'))
 }
 
 /**
@@ -39,9 +37,11 @@ export function elapsedMs(from: Moment, to: Moment): number {
 /**
  * A clock for one process: `startMs`, and the time since, sleep included. Never goes back.
  *
- * @param read Where the moments come from. @default {@link readMoment}
+ * For the many calls of a loop: it keeps its file open, for as long as the process lives, and so costs 4 µs.
+ *
+ * @param read Where the moments come from. @default the two clocks of this machine
  */
-export function createSteadyClock(startMs: number, read: () => Moment = readMoment): () => number {
+export function createSteadyClock(startMs: number, read = createReader()): () => number {
   const start = read()
   let nowMs = startMs
   return () => {
@@ -50,11 +50,27 @@ export function createSteadyClock(startMs: number, read: () => Moment = readMome
   }
 }
 
-function readUptimeMs(): number | undefined {
+function createReader(): () => Moment {
+  let file: number
   try {
-    const seconds = Number.parseFloat(readFileSync('/proc/uptime', 'latin1'))
-    return Number.isFinite(seconds) ? seconds * 1_000 : undefined
+    file = openSync('/proc/uptime', 'r')
   } catch {
-    return undefined // No such file: this machine's sleep cannot be seen, and the other clock must do.
+    return readMoment // No such file, as that one will find each time.
   }
+  const bytes = Buffer.alloc(64)
+  // Read at its beginning, the file tells the time of the reading.
+  const readText = (): string =>
+    bytes.toString('latin1', 0, readSync(file, bytes, 0, bytes.length, 0))
+  return () => momentOf(readText)
+}
+
+function momentOf(readUptime: () => string): Moment {
+  const monotonicMs = Number(process.hrtime.bigint() / 1_000n) / 1_000
+  try {
+    const seconds = Number.parseFloat(readUptime())
+    if (Number.isFinite(seconds)) return { monotonicMs, uptimeMs: seconds * 1_000 }
+  } catch {
+    // No such file: this machine's sleep cannot be seen, and the other clock must do.
+  }
+  return { monotonicMs }
 }

@@ -18,6 +18,7 @@ import type { NodeLine, StatusAnswer, TaskLine } from '../../src/api/shapes.ts'
 import { Client } from '../../src/cli/client.ts'
 import { query } from '../../src/dns/query.ts'
 import { TYPE } from '../../src/dns/records.ts'
+import { findHolder } from '../../src/runtime/watchdog-lock.ts'
 
 const SHOAL = join(import.meta.dirname, '../../bin/shoal')
 
@@ -247,6 +248,11 @@ export class LoopbackCluster {
 
   #close(): void {
     for (const daemon of this.daemons) daemon.killNow()
+    // They would end by themselves, but only when the last claim has run out.
+    for (const { dir } of this.daemons) {
+      const watchdog = findHolder(join(dir, 'watchdog'))
+      if (watchdog !== undefined) process.kill(watchdog.pid, 'SIGKILL')
+    }
     for (const pid of tasksUnder(this.root)) {
       try {
         process.kill(pid, 'SIGKILL')
@@ -376,7 +382,7 @@ function isServing({ state, health, nodeVerdict }: TaskLine): boolean {
 }
 
 /** All processes that were started as tasks in a folder, by the environment they were given. */
-function tasksUnder(root: string): number[] {
+export function tasksUnder(root: string): number[] {
   return readdirSync('/proc')
     .filter(name => /^\d+$/.test(name))
     .map(Number)

@@ -1,5 +1,6 @@
 /** Which process a container is, and whom to ask to end it, with an engine that is played by a small HTTP server. */
 
+import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:http'
@@ -53,11 +54,15 @@ async function playEngine(
 const OURS = { 'shoal.cluster': 'c', 'shoal.task': TASK }
 
 t.test('book: what the kernel does not count to the container is ended by the engine', async t => {
-  // A process that lives, and is not the container's: this test itself.
+  // A process that lives, and is not the container's.
+  const bystander = spawn('sleep', ['1000'], { stdio: 'ignore' })
+  t.teardown(() => bystander.kill('SIGKILL'))
+  await once(bystander, 'spawn')
+  const pid = bystander.pid!
   const { engine, asked, dir } = await playEngine(t, {
     state: 'running',
     labels: OURS,
-    pid: process.pid,
+    pid,
   })
   const book = new ContainerBook(join(dir, 'containers'), engine)
   await book.learn(new Set([TASK]), 'c')

@@ -45,6 +45,7 @@ export function randomApp(random: Random, version: number): AppSpec {
         isolated: random() < 0.7 ? 'stop' : 'keep',
       },
     }),
+    placement: random() < 0.25 ? 'sticky' : 'hash',
     update: {
       order: random() < 0.75 ? 'start-first' : 'stop-first',
       parallelism: 1 + Math.floor(random() * 2),

@@ -1,4 +1,5 @@
 import type { Edit } from '../../src/model/desired.ts'
+import type { NodeId } from '../../src/model/ids.ts'
 import { pick, shuffle } from '../../src/util/random.ts'
 import { createRandom, type Random } from '../../src/util/random.ts'
 import { randomApp } from './apps.ts'
@@ -141,7 +142,9 @@ class Chaos {
   }
 
   #anyEdit({ machine }: SimHost): Edit {
-    const app = pick([...machine!.doc.read().apps.keys()], this.#random)
+    const { apps, nodes } = machine!.doc.read()
+    if (this.#random() < 0.12) return this.#nodeEdit(pick([...nodes.keys()], this.#random)!)
+    const app = pick([...apps.keys()], this.#random)
     const dice = this.#random()
     if (app !== undefined && dice < 0.3) {
       return { kind: 'scale', app, instances: Math.floor(this.#random() * 7) }
@@ -151,6 +154,15 @@ class Chaos {
     const more = randomApp(this.#random, this.#version++)
     if (dice > 0.9 && more.id !== specs[0]!.id) specs.push(more)
     return { kind: 'apply', specs, message: '' }
+  }
+
+  #nodeEdit(node: NodeId): Edit {
+    const dice = this.#random()
+    if (dice < 0.3)
+      return { kind: 'label', node, set: { zone: `z${dice < 0.15 ? 0 : 1}` }, unset: [] }
+    if (dice < 0.4) return { kind: 'label', node, set: {}, unset: ['zone'] }
+    const mode = dice < 0.6 ? 'cordoned' : dice < 0.75 ? 'drained' : 'active'
+    return { kind: 'mode', node, mode }
   }
 
   #fault(): void {

@@ -1,4 +1,5 @@
 import type { NodeId } from '../../src/model/ids.ts'
+import { dialTargets, FULL_MESH_NODES_MAX } from '../../src/gossip/mesh.ts'
 import type { Random } from '../../src/util/random.ts'
 import type { SimHost } from './host.ts'
 import type { Network } from './network.ts'
@@ -17,16 +18,37 @@ interface End {
   noticeAtMs: number
 }
 
+interface Targets {
+  readonly admitted: ReadonlySet<NodeId>
+  readonly unreachable: ReadonlySet<NodeId>
+  readonly nodes: ReadonlySet<NodeId>
+}
+
 /** Of two connections to one node, which can only be two machines with one key, the older is closed after so long. */
 const DUPLICATE_MS = 1_500
 
-/** The connections that the transport keeps between daemons that admit each other and can reach each other. */
+/** Whom three dials in a row did not reach, of which each waits twice as long, is made up for by another. */
+const UNREACHABLE_MS = 7_000
+
+/**
+ * The connections that the transport keeps between daemons that admit each other and can reach
+ * each other: among few nodes all of them, among many those of {@link dialTargets}.
+ */
 export class Connections {
   readonly #random: Random
   readonly #network: Network
-  readonly #byPair = new Map<string, Connection>()
+  readonly #byHost = new Map<SimHost, Map<SimHost, Connection>>()
+  readonly #peers = new Map<
+    SimHost,
+    { readonly life: number; readonly hosts: readonly SimHost[] }
+  >()
+  readonly #targets = new Map<SimHost, Targets>()
+  readonly #failingSinceMs = new Map<NodeId, number>()
   /** True when two machines have one key. */
   #hasCopies = false
+  /** What the last review went by, if it left nothing to do. */
+  #settledKey: readonly unknown[] = []
+  #isSettled = false
 
   constructor(random: Random, network: Network) {
     this.#random = random
@@ -34,53 +56,110 @@ export class Connections {
   }
 
   /** The hosts that the daemon of `of` is connected to. */
-  peersOf(of: SimHost, hosts: readonly SimHost[]): SimHost[] {
-    return hosts.filter(other => {
-      if (other === of) return false
-      const ends = this.#byPair.get(pairOf(of, other))?.ends
-      return ends?.some(({ host, life, isOpen }) => host === of && life === of.life && isOpen)
-    })
+  peersOf(of: SimHost): readonly SimHost[] {
+    const known = this.#peers.get(of)
+    if (known?.life === of.life) return known.hosts
+    const hosts: SimHost[] = []
+    for (const [other, { ends }] of this.#byHost.get(of) ?? []) {
+      if (ends.some(({ host, life, isOpen }) => host === of && life === of.life && isOpen)) {
+        hosts.push(other)
+      }
+    }
+    this.#peers.set(of, { life: of.life, hosts })
+    return hosts
   }
 
   /** The machine at the other end of the newest connection that the daemon of `of` has to `node`. */
-  peerOf(of: SimHost, node: NodeId, hosts: readonly SimHost[]): SimHost | undefined {
-    return this.#newestFirst(
-      of,
-      this.peersOf(of, hosts).filter(other => other.node === node),
-    )[0]
+  peerOf(of: SimHost, node: NodeId): SimHost | undefined {
+    const peers = this.peersOf(of).filter(other => other.node === node)
+    return peers.length < 2 ? peers[0] : this.#newestFirst(of, peers)[0]
   }
 
   /** The daemon of `of` closes its connection to `node`. */
   close(of: SimHost, node: NodeId): void {
-    for (const { ends } of this.#byPair.values()) {
-      const own = ends.find(({ host }) => host === of)
-      const other = ends.find(({ host }) => host.node === node)
-      if (own === undefined || other === undefined || !own.isOpen) continue
-      this.#end(own)
+    for (const other of this.peersOf(of)) {
+      if (other.node !== node) continue
+      const own = this.#byHost
+        .get(of)!
+        .get(other)!
+        .ends.find(({ host }) => host === of)!
+      this.#end(own, other)
     }
+    this.#isSettled = false
   }
 
   /** Looks after every connection: opens what can be, and lets the ends notice what broke. Wanted every 100 ms. */
   review(hosts: readonly SimHost[], nowMs: number): void {
-    for (const [index, one] of hosts.entries()) {
-      for (const other of hosts.slice(index + 1)) {
-        if (one.node !== other.node) this.#review(one, other, nowMs)
-      }
-    }
+    const key = [this.#network.changes, ...hosts.flatMap(keyOf)]
+    const isSame =
+      key.length === this.#settledKey.length &&
+      key.every((part, at) => part === this.#settledKey[at])
+    if (isSame && this.#isSettled) return
+    this.#settledKey = key
+    this.#isSettled = true
     this.#hasCopies = new Set(hosts.map(({ node }) => node)).size < hosts.length
+    if (hosts.length <= FULL_MESH_NODES_MAX) {
+      for (const [index, one] of hosts.entries()) {
+        for (const other of hosts.slice(index + 1)) {
+          if (one.node !== other.node) this.#review(one, other, nowMs)
+        }
+      }
+    } else this.#reviewMesh(hosts, nowMs)
     if (this.#hasCopies) this.#closeDuplicates(hosts, nowMs)
   }
 
+  #reviewMesh(hosts: readonly SimHost[], nowMs: number): void {
+    const byNode = new Map(hosts.map(host => [host.node, host]))
+    for (const { node, machine, isResponding } of hosts) {
+      if (machine !== undefined && isResponding) this.#failingSinceMs.delete(node)
+      else if (!this.#failingSinceMs.has(node)) this.#failingSinceMs.set(node, nowMs)
+    }
+    const isAnyNew = [...this.#failingSinceMs.values()].some(ms => nowMs - ms < UNREACHABLE_MS)
+    if (isAnyNew) this.#isSettled = false
+    const unreachable = new Set(
+      [...this.#failingSinceMs].flatMap(([node, ms]) =>
+        nowMs - ms < UNREACHABLE_MS ? [] : [node],
+      ),
+    )
+    for (const one of hosts) {
+      if (one.machine === undefined) continue
+      const others = new Set(this.#byHost.get(one)?.keys())
+      for (const node of this.#targetsOf(one, one.machine.admitted, unreachable)) {
+        const other = byNode.get(node)
+        if (other !== undefined) others.add(other)
+      }
+      for (const other of others) this.#review(one, other, nowMs)
+    }
+  }
+
+  /** Whom a daemon dials. Made anew only where one of them came or went, since it costs a hash for each node. */
+  #targetsOf(
+    of: SimHost,
+    admitted: ReadonlySet<NodeId>,
+    unreachable: ReadonlySet<NodeId>,
+  ): ReadonlySet<NodeId> {
+    const known = this.#targets.get(of)
+    const isStillTrue =
+      known?.admitted === admitted &&
+      [...known.nodes].every(node => known.unreachable.has(node) === unreachable.has(node)) &&
+      [...known.unreachable].every(node => unreachable.has(node))
+    if (isStillTrue) return known.nodes
+    const nodes = dialTargets(of.node, admitted, unreachable)
+    this.#targets.set(of, { admitted, unreachable, nodes })
+    return nodes
+  }
+
   #closeDuplicates(hosts: readonly SimHost[], nowMs: number): void {
+    this.#isSettled = false
     for (const host of hosts) {
-      const peers = this.peersOf(host, hosts)
+      const peers = this.peersOf(host)
       for (const { node } of peers) {
         const same = peers.filter(peer => peer.node === node)
         const [newest, ...others] = this.#newestFirst(host, same)
         if (newest === undefined || nowMs - this.#openedAtMs(host, newest) < DUPLICATE_MS) continue
         for (const other of others) {
-          const { ends } = this.#byPair.get(pairOf(host, other))!
-          for (const end of ends) if (end.host === host && end.isOpen) this.#end(end)
+          const { ends } = this.#byHost.get(host)!.get(other)!
+          for (const end of ends) if (end.host === host && end.isOpen) this.#end(end, other)
         }
       }
     }
@@ -91,42 +170,56 @@ export class Connections {
   }
 
   #openedAtMs(one: SimHost, other: SimHost): number {
-    return this.#byPair.get(pairOf(one, other))?.openedAtMs ?? -Infinity
+    return this.#byHost.get(one)?.get(other)?.openedAtMs ?? -Infinity
   }
 
   /** True when a host has another open connection to the same node. */
-  #isDuplicate({ host, life }: End, node: NodeId): boolean {
-    if (!this.#hasCopies) return false
-    return Array.from(this.#byPair.values()).some(({ ends }) => {
-      const own = ends.find(end => end.host === host && end.life === life && end.isOpen)
-      return own !== undefined && ends.some(end => end.host !== host && end.host.node === node)
-    })
+  #isDuplicate(of: SimHost, node: NodeId): boolean {
+    return this.#hasCopies && this.peersOf(of).some(peer => peer.node === node)
   }
 
   #review(one: SimHost, other: SimHost, nowMs: number): void {
-    const pair = pairOf(one, other)
-    const connection = this.#byPair.get(pair)
+    const connection = this.#byHost.get(one)?.get(other)
     const isThrough =
       this.#network.passes(one.link, other.link) && this.#network.passes(other.link, one.link)
     if (connection === undefined) {
-      if (isThrough && admits(one, other) && admits(other, one) && this.#random() < 0.4) {
-        const ends = [one, other].map((host): End => ({
-          host,
-          life: host.life,
-          isOpen: true,
-          noticeAtMs: Infinity,
-        }))
-        const isNews = ends.map((end, at) => !this.#isDuplicate(end, ends[1 - at]!.host.node))
-        this.#byPair.set(pair, { openedAtMs: nowMs, ends: ends as [End, End] })
-        if (isNews[0]) one.take({ kind: 'connected', node: other.node })
-        if (isNews[1]) other.take({ kind: 'connected', node: one.node })
-      }
+      if (!isThrough || !one.isResponding || !other.isResponding) return
+      if (!admits(one, other) || !admits(other, one)) return
+      if (this.#random() < 0.4) this.#open(one, other, nowMs)
+      else this.#isSettled = false
       return
     }
     const [first, second] = connection.ends
     this.#reviewEnd(first, second, isThrough, nowMs)
     this.#reviewEnd(second, first, isThrough, nowMs)
-    if (!isAlive(first) && !isAlive(second)) this.#byPair.delete(pair)
+    if (isAlive(first) || isAlive(second)) return
+    this.#byHost.get(one)?.delete(other)
+    this.#byHost.get(other)?.delete(one)
+    this.#isSettled = false
+  }
+
+  #open(one: SimHost, other: SimHost, openedAtMs: number): void {
+    const [first, second] = [one, other].map((host): End => ({
+      host,
+      life: host.life,
+      isOpen: true,
+      noticeAtMs: Infinity,
+    }))
+    const isNews = !this.#isDuplicate(one, other.node)
+    const isNewsThere = !this.#isDuplicate(other, one.node)
+    const connection: Connection = { openedAtMs, ends: [first!, second!] }
+    for (const [from, to] of [
+      [one, other],
+      [other, one],
+    ] as const) {
+      let connections = this.#byHost.get(from)
+      if (connections === undefined)
+        this.#byHost.set(from, (connections = new Map<SimHost, Connection>()))
+      connections.set(to, connection)
+      this.#peers.delete(from)
+    }
+    if (isNews) one.connectionOpened(other.node)
+    if (isNewsThere) other.connectionOpened(one.node)
   }
 
   #reviewEnd(end: End, other: End, isThrough: boolean, nowMs: number): void {
@@ -135,33 +228,30 @@ export class Connections {
     const isWanted = admits(end.host, other.host)
     if (!isWanted || (isThrough && isPowered && !isAlive(other))) {
       // Its kernel says at once that nobody listens any more.
-      this.#end(end, other)
+      this.#end(end, other.host)
     } else if (isThrough && isAlive(other)) {
       end.noticeAtMs = Infinity
     } else if (end.noticeAtMs === Infinity) {
       end.noticeAtMs = nowMs + 1_000 + 7_000 * this.#random()
+      this.#isSettled = false
     } else if (nowMs >= end.noticeAtMs) {
-      this.#end(end, other)
+      this.#end(end, other.host)
+    } else {
+      this.#isSettled = false
     }
   }
 
-  #end(end: End, other?: End): void {
+  #end(end: End, other: SimHost): void {
     end.isOpen = false
+    this.#isSettled = false
     if (end.host.life !== end.life) return
-    const node = (other ?? this.#otherOf(end)).host.node
-    if (this.#isDuplicate(end, node)) return
-    end.host.hear({ kind: 'connection-lost', node })
-    end.host.take({ kind: 'disconnected', node })
+    this.#peers.delete(end.host)
+    if (!this.#isDuplicate(end.host, other.node)) end.host.connectionClosed(other.node)
   }
+}
 
-  #otherOf(end: End): End {
-    for (const { ends } of this.#byPair.values()) {
-      const [first, second] = ends
-      if (first === end) return second
-      if (second === end) return first
-    }
-    throw new Error('No connection has this end')
-  }
+function keyOf({ life, isResponding, machine }: SimHost): unknown[] {
+  return [life, isResponding, machine?.admitted]
 }
 
 function isAlive({ host, life, isOpen }: End): boolean {
@@ -170,8 +260,4 @@ function isAlive({ host, life, isOpen }: End): boolean {
 
 function admits(one: SimHost, other: SimHost): boolean {
   return one.machine !== undefined && one.machine.admitted.has(other.node)
-}
-
-function pairOf(one: SimHost, other: SimHost): string {
-  return one.link < other.link ? `${one.link} ${other.link}` : `${other.link} ${one.link}`
 }

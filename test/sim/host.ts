@@ -3,34 +3,36 @@ import type { FakeBehaviour } from '../../src/runtime/fake-engine.ts'
 import type { AppSpec } from '../../src/model/app.ts'
 import type { NodeId, TaskId } from '../../src/model/ids.ts'
 import type { Capacity } from '../../src/model/node-record.ts'
-import type { Effect, NodeEvent } from '../../src/node/machine/events.ts'
+import type { Verdict } from '../../src/model/verdict.ts'
+import type { Effect, Message, NodeEvent } from '../../src/node/machine/events.ts'
 import { NodeMachine } from '../../src/node/machine/node-machine.ts'
-import { swimOptions } from '../../src/gossip/liveness/swim-options.ts'
-import { Swim, type SwimEvent } from '../../src/gossip/liveness/swim.ts'
-import type { ProbeAddress, SwimMessage } from '../../src/gossip/liveness/swim-message.ts'
+import type { ProbeAddress } from '../../src/gossip/liveness/swim-message.ts'
 import { createRandom, type Random } from '../../src/util/random.ts'
+import { Alarm } from './alarm.ts'
 import type { SimDisk } from './disk.ts'
 import { signerOf, verify } from './keys.ts'
+import { Lane, type Timeline } from './lane.ts'
+import { LivenessHost } from './liveness-host.ts'
 import type { Network } from './network.ts'
+import { SimClock } from './sim-clock.ts'
 import type { Story } from './story.ts'
 import { TaskHost } from './task-host.ts'
 
 /** What a host needs of the world around it. */
-export interface HostWorld {
-  readonly nowMs: number
+export interface HostWorld extends Timeline {
   readonly random: Random
   readonly network: Network
   readonly story: Story
-  /** Does something after so long. */
-  after(ms: number, act: () => void): void
   hostOf(node: NodeId): SimHost | undefined
   hostAt(address: ProbeAddress): SimHost | undefined
-  /** The nodes that the daemon of `of` holds a connection to. */
-  peersOf(of: SimHost): SimHost[]
   /** Where the daemon of `of` sends what is for `node`: its newest connection to it. */
   peerOf(of: SimHost, node: NodeId): SimHost | undefined
   /** The daemon of `of` gives the connection to `node` up. */
   disconnect(of: SimHost, node: NodeId): void
+  /** Has a message of the daemon of `from` spread. */
+  publish(from: SimHost, message: Message): void
+  /** A message as it is on the other side of the wire. */
+  overTheWire(message: Message): Message
   /** What a task does with its life. */
   behaviourOf(host: SimHost, launch: Launch): FakeBehaviour
   isHealthy(host: SimHost, task: TaskId, spec: AppSpec): boolean
@@ -40,6 +42,9 @@ export interface HostWorld {
 
 /** Timers fire up to so much late, as they do on a busy machine. */
 const TIMER_LATE_MS = 5
+
+/** Events that may wait for the main thread: the loop's own limit is higher, and the buffers of connections are not. */
+const EVENTS_MAX = 10_000
 
 /** What a simulated machine is. */
 export interface HostOptions {
@@ -51,22 +56,22 @@ export interface HostOptions {
   readonly labels: Readonly<Record<string, string>>
   readonly capacity: Capacity
   readonly hasDocker: boolean
-  /** Its clock is ahead by so much. */
+  /** Its wall clock is ahead by so much at first. */
   readonly clockMs: number
-  /** Its clock runs so much faster: 0.0001 is 100 ppm. */
+  /** Its clocks run so much faster: 0.0001 is 100 ppm. */
   readonly drift: number
 }
 
 /** `up`: all runs. `stopped`: only the tasks run. `off`: nothing does. `gone`: nor will it ever again. */
 export type HostState = 'up' | 'stopped' | 'off' | 'gone'
 
-/** 2023-11-14, where every simulation starts. */
-const EPOCH_MS = 1_700_000_000_000
-
 /** Addresses are passed on so long after an event, as the daemon does. */
 const SYNC_MS = 10
 
-/** A simulated machine: a real {@link NodeMachine} and {@link Swim} on a disk, a clock and engines that outlive them. */
+/**
+ * A simulated machine: a real {@link NodeMachine} on a main thread, a real liveness worker, and a disk, clocks and engines
+ * that outlive them. Each of the two threads may stand still for a while, and so may the whole machine.
+ */
 export class SimHost {
   readonly options: HostOptions
   readonly node: NodeId
@@ -74,17 +79,23 @@ export class SimHost {
   readonly name: string
   readonly address: ProbeAddress
   readonly disk: SimDisk
+  readonly clock: SimClock
   readonly tasks: TaskHost
+  readonly liveness: LivenessHost
+  /** The daemon's main thread. */
+  readonly main: Lane
   machine: NodeMachine | undefined
-  swim: Swim | undefined
   state: HostState = 'stopped'
   /** Counts the lives of the daemon: what was meant for an earlier one is dropped. */
   life = 0
   /** Since when the daemon runs, or does not. */
   sinceMs = 0
   isLeaving = false
+  /** When the machine thaws, or last did. */
+  thawsAtMs = 0
   readonly #world: HostWorld
-  #wakeAtMs = Infinity
+  readonly #alarm: Alarm
+  readonly #taskAlarm: Alarm
   #isSyncDue = false
   #membersKey = ''
   #diskFreeAtMs = 0
@@ -95,14 +106,33 @@ export class SimHost {
     this.node = options.node
     this.link = options.link ?? options.node
     this.name = `n${options.index}`
-    this.address = { address: `10.0.0.${options.index + 1}`, port: 7440 }
+    const { index } = options
+    this.address = { address: `10.0.${index >> 8}.${(index & 255) + 1}`, port: 7440 }
     this.disk = options.disk
+    this.clock = new SimClock(options)
+    this.main = new Lane(world, EVENTS_MAX)
     this.tasks = new TaskHost(world, this)
+    this.liveness = new LivenessHost(world, this)
+    this.#alarm = new Alarm(world, () => this.#tick())
+    this.#taskAlarm = new Alarm(world, () => this.#advanceTasks())
   }
 
-  /** The time by this machine's clock. */
+  /** The loop's time of the daemon that runs. */
   get localMs(): number {
-    return EPOCH_MS + this.options.clockMs + this.#world.nowMs * (1 + this.options.drift)
+    return this.clock.loopMs(this.#world.nowMs)
+  }
+
+  get isPowered(): boolean {
+    return this.state === 'up' || this.state === 'stopped'
+  }
+
+  get isFrozen(): boolean {
+    return this.#world.nowMs < this.thawsAtMs
+  }
+
+  /** True when the daemon can answer. */
+  get isResponding(): boolean {
+    return this.machine !== undefined && this.main.freeAtMs <= this.#world.nowMs
   }
 
   /** Starts the daemon. */
@@ -116,6 +146,7 @@ export class SimHost {
     this.isLeaving = false
     this.#membersKey = ''
     this.#diskFreeAtMs = 0
+    this.clock.read()
     const nowMs = this.localMs
     const seed = this.#world.random() * 2 ** 32
     this.machine = new NodeMachine({
@@ -143,13 +174,7 @@ export class SimHost {
       fence: disk.fence,
       nowMs,
     })
-    this.swim = new Swim({
-      self,
-      incarnation: disk.starts,
-      options: swimOptions('lan'),
-      random: createRandom(seed + 1),
-      nowMs,
-    })
+    this.liveness.start(disk.starts, createRandom(seed + 1))
     this.#world.story.add(this.#world.nowMs, this.name, `== the daemon starts (${disk.starts})`)
     if (disk.read().length > 20) disk.compact(this.machine.doc.snapshot())
     this.take({ kind: 'ticked' })
@@ -166,7 +191,9 @@ export class SimHost {
   crash(how = 'is killed'): void {
     if (this.machine === undefined) return
     this.#world.story.add(this.#world.nowMs, this.name, `== the daemon ${how}`)
-    this.machine = this.swim = undefined
+    this.machine = undefined
+    this.main.clear()
+    this.liveness.end()
     this.life++
     this.state = 'stopped'
     this.sinceMs = this.#world.nowMs
@@ -182,6 +209,7 @@ export class SimHost {
       this.name,
       forGood ? '== is destroyed' : '== loses its power',
     )
+    this.thaw()
     this.tasks.powerOff()
     this.state = forGood ? 'gone' : 'off'
     this.sinceMs = this.#world.nowMs
@@ -191,11 +219,85 @@ export class SimHost {
   terminate(): void {
     if (this.machine === undefined) return
     this.isLeaving = true
-    this.hear({ kind: 'leaving' })
+    this.liveness.leave()
   }
 
-  /** Hands an event to the machine, and carries out what it asks for. */
+  /** The whole machine stands still for so long: daemon, watchdog and tasks. Its clocks go on. */
+  freeze(forMs: number): void {
+    this.#world.story.add(this.#world.nowMs, this.name, `== freezes for ${inSeconds(forMs)}`)
+    this.thawsAtMs = Math.max(this.thawsAtMs, this.#world.nowMs + forMs)
+    this.main.standStill(forMs)
+    this.liveness.thread.standStill(forMs)
+    this.tasks.standStill(forMs)
+  }
+
+  /** The main thread alone stands still for so long. */
+  stall(forMs: number): void {
+    this.#world.story.add(this.#world.nowMs, this.name, `== stalls for ${inSeconds(forMs)}`)
+    this.main.standStill(forMs)
+  }
+
+  /** The liveness worker alone stands still for so long. */
+  stallLiveness(forMs: number): void {
+    const text = `== its liveness worker stalls for ${inSeconds(forMs)}`
+    this.#world.story.add(this.#world.nowMs, this.name, text)
+    this.liveness.thread.standStill(forMs)
+  }
+
+  /** Everything here runs again now. */
+  thaw(): void {
+    this.thawsAtMs = Math.min(this.thawsAtMs, this.#world.nowMs)
+    this.tasks.resume()
+    this.liveness.thread.resume()
+    this.main.resume()
+  }
+
+  /** Hands an event to the machine once the main thread runs, and carries out what it asks for. */
   take(event: NodeEvent): void {
+    const { life } = this
+    this.main.run(() => {
+      if (this.life === life) this.#handle(event)
+    })
+  }
+
+  /** The transport says that there is a connection to `node`. */
+  connectionOpened(node: NodeId): void {
+    this.#onMain(() => {
+      this.liveness.connectionOpened(node)
+      this.#handle({ kind: 'connected', node })
+    })
+  }
+
+  /** The transport says that the last connection to `node` is closed. */
+  connectionClosed(node: NodeId): void {
+    this.#onMain(() => {
+      this.liveness.connectionClosed(node)
+      this.#handle({ kind: 'disconnected', node })
+    })
+  }
+
+  /** The liveness worker has a verdict. */
+  judge(verdict: Verdict): void {
+    this.#onMain(() => {
+      const isGone = verdict.kind === 'dead' || verdict.kind === 'left'
+      if (isGone) this.#world.disconnect(this, verdict.node)
+      this.#handle({ kind: 'verdict-came', verdict })
+    })
+  }
+
+  /** An engine has something to say at `atMs`, or later if the machine stands still. */
+  wakeForTasks(): void {
+    const atMs = Math.max(this.tasks.nextAtMs, this.thawsAtMs)
+    if (atMs === Infinity) return
+    this.#taskAlarm.set(Math.max(this.#world.nowMs, atMs) + TIMER_LATE_MS * this.#world.random())
+  }
+
+  #advanceTasks(): void {
+    if (!this.isFrozen) this.tasks.advance()
+    this.wakeForTasks()
+  }
+
+  #handle(event: NodeEvent): void {
     const { machine } = this
     if (machine === undefined) return
     const effects = machine.handle(event, this.localMs)
@@ -205,54 +307,28 @@ export class SimHost {
       this.#isSyncDue = true
       this.#later(SYNC_MS, () => this.#sync())
     }
-    this.wake()
+    this.#wake()
   }
 
-  /** Hands an event to the liveness layer. */
-  hear(event: SwimEvent): void {
-    const { swim } = this
-    if (swim === undefined) return
-    for (const effect of swim.handle(event, this.localMs)) {
-      if (effect.kind === 'send') this.#sendDatagram(effect.address, effect.message)
-      else if (effect.kind === 'verdict') {
-        const { verdict } = effect
-        this.#world.story.add(
-          this.#world.nowMs,
-          this.name,
-          `holds ${this.#world.hostOf(verdict.node)?.name} for ${verdict.kind}`,
-        )
-        if (verdict.kind === 'dead' || verdict.kind === 'left') {
-          this.#world.disconnect(this, verdict.node)
-        }
-        this.take({ kind: 'verdict-came', verdict })
-      }
-    }
-    this.wake()
+  /** Sees to it that the machine runs when something is due. */
+  #wake(): void {
+    if (this.machine === undefined) return
+    const dueMs = this.clock.worldMs(this.machine.wakeAtMs)
+    if (dueMs === Infinity) return
+    const late = 0.001 + this.#world.random() * TIMER_LATE_MS
+    this.#alarm.set(Math.max(this.#world.nowMs + 1, dueMs + late))
   }
 
-  /** Sees to it that the machine, the liveness layer and the engines run when something is due. */
-  wake(): void {
-    const local = Math.min(this.machine?.wakeAtMs ?? Infinity, this.swim?.wakeAtMs ?? Infinity)
-    const { clockMs, drift } = this.options
-    const dueMs = Math.min((local - EPOCH_MS - clockMs) / (1 + drift), this.tasks.nextAtMs)
-    // No timer fires sooner than in a millisecond, and none fires on time.
-    const late = this.#world.random() * TIMER_LATE_MS
-    const atMs = Math.max(this.#world.nowMs + 1, dueMs + 0.001 + late)
-    if (this.isLeaving && this.swim?.wakeAtMs === Infinity) {
-      this.crash('says good-bye and ends')
-      return
-    }
-    if (atMs >= this.#wakeAtMs || atMs === Infinity) return
-    this.#wakeAtMs = atMs
-    this.#world.after(atMs - this.#world.nowMs, () => {
-      if (this.#wakeAtMs !== atMs) return
-      this.#wakeAtMs = Infinity
-      this.tasks.advance()
-      if (this.swim !== undefined && this.swim.wakeAtMs <= this.localMs) this.hear({ kind: 'tick' })
-      if (this.machine !== undefined && this.machine.wakeAtMs <= this.localMs) {
-        this.take({ kind: 'ticked' })
-      }
-      this.wake()
+  #tick(): void {
+    if (this.machine === undefined) return
+    if (this.machine.wakeAtMs > this.localMs) this.#wake()
+    else this.take({ kind: 'ticked' })
+  }
+
+  #onMain(act: () => void): void {
+    const { life } = this
+    this.main.run(() => {
+      if (this.life === life) act()
     })
   }
 
@@ -268,11 +344,10 @@ export class SimHost {
   #perform(effect: Effect): void {
     switch (effect.kind) {
       case 'publish':
-        for (const peer of this.#world.peersOf(this)) this.#send(peer, effect.message)
-        return
+        return this.#world.publish(this, this.#world.overTheWire(effect.message))
       case 'send': {
         const peer = this.#world.peerOf(this, effect.to)
-        if (peer !== undefined) this.#send(peer, effect.message)
+        if (peer !== undefined) this.#send(peer, this.#world.overTheWire(effect.message))
         return
       }
       case 'persist':
@@ -302,25 +377,15 @@ export class SimHost {
     }
   }
 
-  #send(to: SimHost, message: Extract<Effect, { kind: 'send' }>['message']): void {
+  #send(to: SimHost, message: Message): void {
     const { life } = to
-    for (const delayMs of this.#world.network.delays(this.link, to.link)) {
+    this.#world.network.send(this.link, to.link, delayMs =>
       this.#world.after(delayMs, () => {
         // What a machine without power had not yet got through its own buffers is gone with it.
-        const isSent = this.state === 'up' || this.state === 'stopped'
-        if (isSent && to.life === life) to.take({ kind: 'received', from: this.node, message })
-      })
-    }
-  }
-
-  #sendDatagram(address: ProbeAddress, message: SwimMessage): void {
-    const to = this.#world.hostAt(address)
-    if (to === undefined) return
-    for (const delayMs of this.#world.network.delays(this.link, to.link)) {
-      this.#world.after(delayMs, () =>
-        to.hear({ kind: 'received', from: this.node, route: this.address, message }),
-      )
-    }
+        if (this.isPowered && to.life === life)
+          to.take({ kind: 'received', from: this.node, message })
+      }),
+    )
   }
 
   /** Writes take their time, and end in order. */
@@ -355,6 +420,10 @@ export class SimHost {
     }
     if (key === this.#membersKey) return
     this.#membersKey = key
-    this.hear({ kind: 'members', members })
+    this.liveness.hear({ kind: 'members', members })
   }
+}
+
+function inSeconds(ms: number): string {
+  return `${(ms / 1000).toFixed(1)} s`
 }

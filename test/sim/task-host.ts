@@ -5,12 +5,13 @@ import { FakeEngine, type FakeEvent } from '../../src/runtime/fake-engine.ts'
 import type { Launch } from '../../src/runtime/runtime.ts'
 import { runtimeOf } from '../../src/model/app.ts'
 import type { HostWorld, SimHost } from './host.ts'
+import { Lane } from './lane.ts'
 
 type Kind = 'docker' | 'process'
 type TaskEffect = Extract<Effect, { readonly kind: 'start' | 'stop' | 'remove' | 'probe' }>
 
 /** The watchdog looks at its orders at least so often. */
-const WATCH_MS = 250
+const WATCH_MS = 400
 
 /** The mark of the simulated cluster's tasks. */
 const CLUSTER = 'sim'
@@ -34,9 +35,11 @@ export class TaskHost {
   readonly #known = new Set<TaskId>()
 
   #usable: Runtimes = { docker: false, process: false }
-  /** What the watchdog goes by, which outlives the daemon. Times are by the machine's clock. */
+  /** What the watchdog goes by, which outlives the daemon. Times are by the monotonic clock. */
   #orders: readonly GuardOrder[] = []
-  readonly #ended = new Set<TaskId>()
+  /** The watchdog, which stands still with its machine only. */
+  readonly #watchdog: Lane
+  readonly #asked = new Set<TaskId>()
 
   constructor(world: HostWorld, host: SimHost) {
     this.#world = world
@@ -48,6 +51,7 @@ export class TaskHost {
       ...(host.options.hasDocker && { docker: new FakeEngine({ script }) }),
     }
     for (const engine of Object.values(this.#engines)) engine.subscribe(event => this.#told(event))
+    this.#watchdog = new Lane(world, 1)
   }
 
   /** When an engine has something to say. */
@@ -55,31 +59,59 @@ export class TaskHost {
     return Math.min(...Object.values(this.#engines).map(({ nextAtMs }) => nextAtMs))
   }
 
-  /** What the last daemon held, for the next one. */
+  /** What the last daemon held, for the next one: by the clock that it starts with. */
   get orders(): readonly GuardOrder[] {
-    return this.#orders
+    return this.#shifted(this.#orders, this.#host.clock.baseMs)
   }
 
   /** The watchdog takes its orders, and looks at them several times a second. */
   guard(orders: readonly GuardOrder[]): void {
     const isIdle = this.#orders.length === 0
-    this.#orders = orders
+    this.#orders = this.#shifted(orders, -this.#host.clock.baseMs)
     if (isIdle && orders.length > 0) this.#watch()
   }
 
+  /** The watchdog and the tasks stand still for so long. */
+  standStill(forMs: number): void {
+    this.#watchdog.standStill(forMs)
+    this.#host.wakeForTasks()
+  }
+
+  /** They run again. */
+  resume(): void {
+    this.#watchdog.resume()
+    this.#host.wakeForTasks()
+  }
+
+  #shifted(orders: readonly GuardOrder[], byMs: number): GuardOrder[] {
+    return orders.map(order => ({
+      ...order,
+      untilMs: order.untilMs + byMs,
+      stopAtMs: order.stopAtMs + byMs,
+    }))
+  }
+
   #watch(): void {
-    this.#world.after(WATCH_MS * this.#world.random(), () => {
-      for (const { task, stopAtMs, graceMs } of this.#orders) {
-        if (this.#host.localMs < stopAtMs || this.#ended.has(task)) continue
-        const launch = this.live.get(task)
-        if (launch === undefined || this.#starting.has(task)) continue
-        this.#ended.add(task)
-        this.#world.story.add(this.#world.nowMs, this.#host.name, `the watchdog ends ${task}`)
-        this.#engines[runtimeOf(launch.spec)]?.stop(CLUSTER, task, graceMs, this.#world.nowMs)
-      }
-      this.#host.wake()
-      if (this.#orders.length > 0) this.#watch()
-    })
+    this.#world.after(WATCH_MS * this.#world.random(), () =>
+      this.#watchdog.run(() => {
+        for (const order of this.#orders) this.#carryOut(order)
+        this.#host.wakeForTasks()
+        if (this.#orders.length > 0) this.#watch()
+      }),
+    )
+  }
+
+  /** Asks a task to end when its time is over, and kills it after the grace: by the clock, so after a long freeze at once. */
+  #carryOut({ task, stopAtMs, graceMs }: GuardOrder): void {
+    const { nowMs, story } = this.#world
+    const lateMs = this.#host.clock.monotonicMs(nowMs) - stopAtMs
+    const launch = this.live.get(task)
+    if (lateMs < 0 || launch === undefined || this.#starting.has(task)) return
+    const leftMs = Math.max(0, graceMs - lateMs)
+    if (this.#asked.has(task) && leftMs > 0) return
+    if (!this.#asked.has(task)) story.add(nowMs, this.#host.name, `the watchdog ends ${task}`)
+    this.#asked.add(task)
+    this.#engines[runtimeOf(launch.spec)]?.stop(CLUSTER, task, leftMs, nowMs)
   }
 
   /** Tasks that ended and were not removed yet. */
@@ -105,7 +137,7 @@ export class TaskHost {
     for (const engine of Object.values(this.#engines)) {
       engine.crash(CLUSTER, task, exitCode, this.#world.nowMs)
     }
-    this.#host.wake()
+    this.#host.wakeForTasks()
   }
 
   /** The daemon is gone: what runs runs on, and of what was on its way some is called off. */
@@ -139,7 +171,10 @@ export class TaskHost {
         const { task, check, spec } = effect
         const { timeout } = spec.health[check]!
         this.#later(1 + 20 * random(), () => {
-          const healthy = this.live.has(task) && this.#world.isHealthy(this.#host, task, spec)
+          // A probe that was under way when the machine froze may find its time over when it thaws.
+          const isInTime = !this.#host.isFrozen || random() < 0.5
+          const isWell = this.live.has(task) && this.#world.isHealthy(this.#host, task, spec)
+          const healthy = isWell && isInTime
           const message = healthy ? '' : `no answer within ${timeout} at ${nowMs}`
           this.#host.take({ kind: 'probed', task, check, healthy, message })
         })
@@ -170,6 +205,7 @@ export class TaskHost {
     if (failure === undefined) {
       this.live.set(task, launch)
       this.#starting.add(task)
+      this.#host.wakeForTasks()
     } else {
       this.#later(1, () => this.#host.take({ kind: 'task-start-failed', task, ...failure }))
     }
@@ -189,6 +225,7 @@ export class TaskHost {
     } else if (this.#isLive(task, runtime)) {
       this.#stopping.add(task)
       this.#engines[runtime]?.stop(CLUSTER, task, graceMs, this.#world.nowMs)
+      this.#host.wakeForTasks()
     } else {
       tell({ kind: 'task-stopped', task })
     }

@@ -2,7 +2,8 @@ import { createDesiredDoc } from '../../src/crdt/desired-doc.ts'
 import type { AppSpec } from '../../src/model/app.ts'
 import type { Edit } from '../../src/model/desired.ts'
 import type { NodeId, TaskId } from '../../src/model/ids.ts'
-import type { Effect, NodeEvent } from '../../src/node/machine/events.ts'
+import type { Effect, Message, NodeEvent } from '../../src/node/machine/events.ts'
+import { encodeMessage, parseMessage } from '../../src/node/machine/wire.ts'
 import type { FakeBehaviour } from '../../src/runtime/fake-engine.ts'
 import type { Launch } from '../../src/runtime/runtime.ts'
 import { createRandom, type Random } from '../../src/util/random.ts'
@@ -12,6 +13,7 @@ import { Connections } from './connections.ts'
 import { unrest } from './converged.ts'
 import { SimDisk } from './disk.ts'
 import { EditLedger, type AskedEdit } from './edit-ledger.ts'
+import { Gossip } from './gossip.ts'
 import { SimHost, type HostOptions, type HostWorld } from './host.ts'
 import { nodeOf, signerOf, verify } from './keys.ts'
 import { Network } from './network.ts'
@@ -27,6 +29,10 @@ export interface WorldOptions {
   readonly nodes: number
   /** What is special about host `index`. @default nothing */
   readonly host?: (index: number, random: Random) => Partial<HostOptions>
+  /** False to have what is published go to the author's own peers only. @default true, as gossipsub does */
+  readonly isRelayed?: boolean
+  /** True to have every message made bytes of, and read again. @default false */
+  readonly isEncoded?: boolean
 }
 
 /** What tasks do; change it at will. */
@@ -56,6 +62,8 @@ export class World implements HostWorld {
   onStep: (() => void) | undefined
   readonly #options: WorldOptions
   readonly #connections: Connections
+  readonly #gossip: Gossip
+  readonly #byNode = new Map<NodeId, SimHost>()
   readonly #byAddress = new Map<string, SimHost>()
   readonly #queue = new TimeQueue<() => void>()
   #nowMs = 0
@@ -65,6 +73,12 @@ export class World implements HostWorld {
     this.random = createRandom(options.seed)
     this.network = new Network(this.random)
     this.#connections = new Connections(this.random, this.network)
+    this.#gossip = new Gossip({
+      time: this,
+      network: this.network,
+      connections: this.#connections,
+      isRelayed: options.isRelayed ?? true,
+    })
     const nodes = Array.from({ length: options.nodes }, (_, index) => nodeOf(index))
     const founding = found(nodes)
     for (const index of nodes.keys()) this.#addHost(index, founding)
@@ -92,7 +106,7 @@ export class World implements HostWorld {
   }
 
   hostOf(node: NodeId): SimHost | undefined {
-    return this.hosts.find(host => host.node === node)
+    return this.#byNode.get(node)
   }
 
   hostAt({ address, port }: ProbeAddress): SimHost | undefined {
@@ -100,11 +114,19 @@ export class World implements HostWorld {
   }
 
   peerOf(of: SimHost, node: NodeId): SimHost | undefined {
-    return this.#connections.peerOf(of, node, this.hosts)
+    return this.#connections.peerOf(of, node)
   }
 
-  peersOf(of: SimHost): SimHost[] {
-    return this.#connections.peersOf(of, this.hosts)
+  publish(from: SimHost, message: Message): void {
+    this.#gossip.publish(from, message)
+  }
+
+  overTheWire(message: Message): Message {
+    if (this.#options.isEncoded !== true) return message
+    const parsed = parseMessage(encodeMessage(message))
+    if (parsed.ok) return parsed.message
+    this.safety.violations.push(`(10) a ${message.kind} cannot be read: ${parsed.reason}`)
+    return message
   }
 
   disconnect(of: SimHost, node: NodeId): void {
@@ -208,6 +230,7 @@ export class World implements HostWorld {
       ...more,
     })
     this.hosts.push(host)
+    if (!this.#byNode.has(host.node)) this.#byNode.set(host.node, host)
     this.#byAddress.set(`${host.address.address} ${host.address.port}`, host)
     return host
   }

@@ -73,11 +73,16 @@ export class Judge {
     return true
   }
 
-  /** What to tell somebody who spreads an accusation that was refuted since; nothing for any other update. */
+  /**
+   * What to tell somebody who spreads an accusation that was refuted since, or suspects whom this node
+   * knows to be dead; nothing for any other update.
+   */
   correctionOf({ kind, node, incarnation }: SwimUpdate): SwimUpdate | undefined {
     if (kind !== 'suspect' && kind !== 'dead') return undefined
     const member = this.#parts.roster.get(node)
-    if (member === undefined || incarnation >= member.incarnation) return undefined
+    if (member === undefined || incarnation > member.incarnation) return undefined
+    const isKnownDead = kind === 'suspect' && member.state === 'dead'
+    if (incarnation === member.incarnation && !isKnownDead) return undefined
     return claimOf(member, this.#self)
   }
 

@@ -34,7 +34,8 @@ export type SwimUpdate =
  * What nodes say to each other. Every message carries its sender's incarnation,
  * so that any datagram is news of its sender, and as many updates as fit.
  *
- * - `probe` asks for an `ack` with the same `seq`.
+ * - `probe` asks for an `ack` with the same `seq`. With `seq` 0 it looks for a node that is lost here, and asks
+ *   for what that one knows of the others, too: a newcomer meets a thousand nodes within two seconds so.
  * - `ask` asks a helper to probe `target`; the helper answers with an `ack` when
  *   the target answered and with a `nack` when it did not, and so shows in either
  *   case that it lives itself (Lifeguard, section IV-A).
@@ -43,7 +44,7 @@ export type SwimUpdate =
 export type SwimMessage =
   | {
       readonly kind: 'probe' | 'ack' | 'nack' | 'gossip'
-      /** Names the probe, 32 bits; 0 in `gossip`. */
+      /** Names the probe, 32 bits; 0 in `gossip`, and in a probe that looks for a lost node. */
       readonly seq: number
       readonly incarnation: number
       readonly updates: readonly SwimUpdate[]
@@ -68,7 +69,13 @@ export const UPDATES_BYTES_MAX = DATAGRAM_BYTES_MAX - ENVELOPE_BYTES_MAX
 /** Highest incarnation: 48 bits travel. */
 export const INCARNATION_MAX = 2 ** 48 - 1
 
-/** How much of a datagram an update takes: kind, 32-byte key, incarnation, and in accusations the accuser's key. */
+/** What an update takes of a datagram, in bytes: kind, 32-byte key, incarnation. */
+export const CLAIM_BYTES = 1 + 32 + 6
+
+/** What an accusation takes, which has the accuser's key besides. */
+export const ACCUSATION_BYTES = CLAIM_BYTES + 32
+
+/** What this update takes. */
 export function updateBytes({ kind }: SwimUpdate): number {
-  return kind === 'suspect' ? 1 + 32 + 6 + 32 : 1 + 32 + 6
+  return kind === 'suspect' ? ACCUSATION_BYTES : CLAIM_BYTES
 }

@@ -38,7 +38,10 @@ import {
   type Member,
 } from './swim-member.ts'
 import {
+  ACCUSATION_BYTES,
+  CLAIM_BYTES,
   INCARNATION_MAX,
+  UPDATES_BYTES_MAX,
   type ProbeAddress,
   type Route,
   type SwimMessage,
@@ -61,6 +64,9 @@ const FAREWELL = { nodes: 64, rounds: 3 }
 const CONNECTIONS_BELIEVED = 3
 /** One message sets at most so many old accusations right. */
 const CORRECTIONS_MAX = 4
+const SEQ_MAX = 2 ** 32 - 1
+/** Others that a newcomer is told of in one message, beside what it must hear of itself. */
+const CLAIMS_MAX = Math.floor((UPDATES_BYTES_MAX - ACCUSATION_BYTES) / CLAIM_BYTES)
 
 /**
  * One node's membership. Drive it by {@link handle} with everything that happens, and
@@ -102,7 +108,7 @@ export class Swim {
     this.#search = new Search(options, random, this.#roster, nowMs)
     this.#mail = new Mail(init, Math.max(incarnation * INCARNATIONS_PER_START, spokenWith + 1))
     this.#judge = new Judge(init, { roster: this.#roster, mail: this.#mail, search: this.#search })
-    this.#seq = Math.floor(random() * 2 ** 32)
+    this.#seq = Math.floor(random() * SEQ_MAX)
     this.#nowMs = nowMs
     this.#dueAtMs = nowMs
     // Nodes that start together must not probe together.
@@ -312,8 +318,16 @@ export class Swim {
   /** Looks at a node that is dead here: it may be back, or on the other side of a split that healed. */
   #lookFor(member: Member): void {
     const route = addressOf(member)
-    if (route !== undefined) this.#mail.send(member, 'probe', this.#nextSeq(), { route })
-    if (member.isConnected) this.#mail.send(member, 'probe', this.#nextSeq(), { route: 'stream' })
+    if (route !== undefined) this.#mail.send(member, 'probe', 0, { route })
+    if (member.isConnected) this.#mail.send(member, 'probe', 0, { route: 'stream' })
+  }
+
+  /** Who looks for lost nodes is new, or was away: it hears of as many of the living as fit. */
+  #tellOfOthers(to: Member, route: Route): void {
+    const isOther = (other: Member): boolean => other.state === 'alive' && other !== to
+    const others = this.#roster.active.sample(CLAIMS_MAX, isOther)
+    const about = others.flatMap(other => claimOf(other, this.self) ?? [])
+    if (about.length > 0) this.#mail.send(to, 'gossip', 0, { route, about })
   }
 
   // --- Connections ---
@@ -358,6 +372,7 @@ export class Swim {
     switch (message.kind) {
       case 'probe':
         this.#mail.send(member, 'ack', message.seq, { route: answerTo, about: corrections })
+        if (message.seq === 0) this.#tellOfOthers(member, answerTo)
         return
       case 'ask':
         this.#relay(member, answerTo, message.seq, message.target)
@@ -466,8 +481,9 @@ export class Swim {
     this.#mail.farewell(isFew ? items : this.#roster.active.sample(FAREWELL.nodes, isReachable))
   }
 
+  /** Names a probe; 0 is none. */
   #nextSeq(): number {
-    this.#seq = (this.#seq + 1) % 2 ** 32
+    this.#seq = (this.#seq % SEQ_MAX) + 1
     return this.#seq
   }
 }

@@ -58,6 +58,22 @@ export function createGate(options: GateOptions): Gate {
     return undefined
   }
 
+  /** True when a node said, since its last start, that it has a task of the slot. */
+  function hasTask(record: NodeRecord, slot: SlotId): boolean {
+    if (members.reliableSinceMs(record) === undefined) return false
+    return record.tasks.some(task => task.slot === slot && !isFinal(task.state))
+  }
+
+  /** The node that serves the slot as far as is known, and does not answer just now. */
+  function doubtedServerOf(slot: SlotId): NodeRecord | undefined {
+    for (const { node, task } of book.tasksOf(slot)) {
+      const record = book.get(node)
+      if (record === undefined || record.leaving || !isServing(task)) continue
+      if (members.isPresent(node) && !members.isAlive(node)) return record
+    }
+    return undefined
+  }
+
   function budget(slot: SlotId): Hold | undefined {
     allowed ??= allowedMoves()
     if (allowed.slots.has(slot)) return undefined
@@ -76,7 +92,10 @@ export function createGate(options: GateOptions): Gate {
 
   function whileServed(slot: SlotId): Hold | undefined {
     const server = serverOf(slot)
-    if (server === undefined) return undefined
+    if (server === undefined) {
+      const doubted = doubtedServerOf(slot)
+      return doubted && { reason: `${doubted.name} served it, and may be lost` }
+    }
     if (options.stability.isSteady(nowMs)) {
       const hold = budget(slot)
       return hold && { ...hold, reason: `${server.name} serves it, and ${hold.reason}` }
@@ -94,6 +113,8 @@ export function createGate(options: GateOptions): Gate {
       if (owner === undefined || options.isLeaving) return undefined
       if (!members.isAlive(owner)) return { reason: `${nameOf(owner)} does not answer` }
       const record = book.get(owner)
+      // After a split it may run there already: then one is too many, and nothing is to move.
+      if (record !== undefined && hasTask(record, slot)) return undefined
       if (record === undefined || record.steady === false)
         return { reason: `${nameOf(owner)} has only just come` }
       return budget(slot)
@@ -103,14 +124,16 @@ export function createGate(options: GateOptions): Gate {
       if (needsClaim(spec) && claims.held(slot, nowMs) === undefined) {
         return { reason: claims.why(slot, nameOf), forClaim: true }
       }
-      if (massLoss.brake === undefined || loserOf(slot) === undefined) return undefined
+      if (loserOf(slot) === undefined) return undefined
       const untilMs = massLoss.nextStartAtMs()
       if (untilMs <= nowMs) {
         massLoss.started(nowMs)
         return undefined
       }
-      const { lost, of } = massLoss.brake
-      const reason = `${lost} of ${of} nodes were lost at once, and their tasks start slowly`
+      const reason =
+        massLoss.brake === undefined
+          ? 'many nodes do not answer, and it is not yet known how many are lost'
+          : `${massLoss.brake.lost} of ${massLoss.brake.of} nodes were lost at once, and their tasks start slowly`
       return { reason, untilMs, forClaim: false }
     },
 

@@ -27,10 +27,15 @@ export interface Brake {
  * the work of all of them is not thrown at the rest at once, which might fall, too: each
  * node starts one task in place of a lost one every ten seconds, until so many are back
  * that it is no mass loss any more, or ten minutes have passed.
+ *
+ * Nodes that vanish at one moment are not given up at one moment: a second or two lie between the
+ * first and the last. So as long as those that are lost and those in doubt would be
+ * a mass loss together, nothing is started in place of the first of them.
  */
 export class MassLoss {
   readonly #lostAtMs = new Map<NodeId, number>()
   #brake: Brake | undefined
+  #isBraced = false
   #startedAtMs = -Infinity
 
   /** The brake, while it is on. */
@@ -38,18 +43,25 @@ export class MassLoss {
     return this.#brake
   }
 
-  /** Takes who is dead to this node now, and how many nodes there are besides. Gives what is worth telling. */
-  see(dead: readonly NodeId[], present: number, nowMs: number): string | undefined {
+  /** Takes who is dead to this node now, and how many nodes there are besides, those in doubt among them. Gives what is worth telling. */
+  see(
+    dead: readonly NodeId[],
+    { present, doubted }: { readonly present: number; readonly doubted: number },
+    nowMs: number,
+  ): string | undefined {
     const known = new Set(dead)
     for (const node of this.#lostAtMs.keys()) if (!known.has(node)) this.#lostAtMs.delete(node)
     for (const node of dead) if (!this.#lostAtMs.has(node)) this.#lostAtMs.set(node, nowMs)
-    if (this.#brake === undefined) return this.#pull(present, nowMs)
+    const recent = this.#recent(nowMs)
+    this.#isBraced = isMass(recent + doubted, recent + present)
+    if (this.#brake === undefined) return this.#pull(recent, present, nowMs)
     return this.#release(present, nowMs)
   }
 
-  /** When a task in place of a lost one may be started next; at once while the brake is off. */
+  /** When a task in place of a lost one may be started next; at once while the brake is off. Infinity: not before it is known how many are lost. */
   nextStartAtMs(): number {
-    return this.#brake === undefined ? -Infinity : this.#startedAtMs + BRAKE_START_INTERVAL_MS
+    if (this.#brake !== undefined) return this.#startedAtMs + BRAKE_START_INTERVAL_MS
+    return this.#isBraced ? Infinity : -Infinity
   }
 
   /** A task was started in place of a lost one. */
@@ -62,8 +74,12 @@ export class MassLoss {
     return this.#brake === undefined ? Infinity : this.#brake.sinceMs + BRAKE_MS_MAX
   }
 
-  #pull(present: number, nowMs: number): string | undefined {
-    const together = [...this.#lostAtMs.values()].filter(ms => nowMs - ms < TOGETHER_MS).length
+  /** How many were lost together lately. */
+  #recent(nowMs: number): number {
+    return [...this.#lostAtMs.values()].filter(ms => nowMs - ms < TOGETHER_MS).length
+  }
+
+  #pull(together: number, present: number, nowMs: number): string | undefined {
     const of = together + present
     if (!isMass(together, of)) return undefined
     this.#brake = { sinceMs: nowMs, lost: together, of }

@@ -1,34 +1,29 @@
 import type { DesiredDoc } from '../../crdt/desired-doc.ts'
-import { needsClaim, runtimeOf, type AppSpec } from '../../model/app.ts'
-import { toMs } from '../../model/duration.ts'
 import type { Desired } from '../../model/desired.ts'
 import { appOfSlot, type NodeId, type SlotId } from '../../model/ids.ts'
 import type { NodeRecord } from '../../model/node-record.ts'
-import { isFinal } from '../../model/task.ts'
 import type { Verdict } from '../../model/verdict.ts'
 import type { Placement, PlacementInput } from '../../placement/input.ts'
 import type { Gate, RemoteTask, Wait } from '../../reconcile/plan.ts'
-import type { Verify } from '../../util/keys.ts'
-import { pick, type Random } from '../../util/random.ts'
-import { Claims, isClaimMessage, type Want } from './claims.ts'
-import type { ClusterEvent, Effect, GuardOrder, Message, NodeEvent, NodeFacts } from './events.ts'
+import { pick } from '../../util/random.ts'
+import { ClaimDesk } from './claim-desk.ts'
+import { isClaimMessage } from './claims.ts'
+import type { ClusterEvent, Effect, Message, NodeEvent } from './events.ts'
 import { DocumentDesk, telling } from './document-desk.ts'
 import { Exchange } from './exchange.ts'
-import { createGate } from './gate.ts'
-import { HandOvers } from './hand-overs.ts'
 import { foundSpec } from './found-spec.ts'
 import { Inbox } from './inbox.ts'
 import { Leaving } from './leaving.ts'
-import { isMajority } from './majority.ts'
-import { MassLoss, type Brake } from './mass-loss.ts'
+import type { Brake } from './mass-loss.ts'
 import { Members } from './members.ts'
+import type { NodeMachineOptions } from './node-machine-options.ts'
 import { ObservedBook } from './observed-book.ts'
 import { OwnRecord } from './own-record.ts'
 import { OwnTasks, type SpecOf } from './own-tasks.ts'
 import { Placing } from './placing.ts'
+import { Pace } from './pace.ts'
 import { Planning } from './planning.ts'
 import { RefusedMessages } from './refused-messages.ts'
-import { Stability } from './stability.ts'
 import { reachOf, type Reach } from './reach.ts'
 import { tellingsOf } from './tellings.ts'
 import { TwinGuard } from './twin-guard.ts'
@@ -38,38 +33,6 @@ export const OFFER_INTERVAL_MS = 2_000
 
 /** Changes of the own record are gathered for so long before they are gossiped. */
 export const RECORD_GATHER_MS = 20
-
-/** The disk is told of fencing tokens in steps of this, about one an hour, because they grow like the time in milliseconds. */
-const FENCE_STEP = 3_600_000
-
-/** Options of {@link NodeMachine}. */
-export interface NodeMachineOptions {
-  readonly self: NodeId
-  /** Counts the starts of this node's daemon. */
-  readonly incarnation: number
-  /** Identity of this writer in the document; two live writers must never share one. */
-  readonly clientId: number
-  readonly facts: NodeFacts
-  /**
-   * The engines that this node is to have: nothing is started before each has said
-   * what runs on it, or the time for that is over, because all share the node's room.
-   */
-  readonly engines: readonly ('docker' | 'process')[]
-  readonly sign: (bytes: Uint8Array) => Uint8Array
-  readonly verify: Verify
-  readonly random: Random
-  /** Draws a name for this run of the daemon that nobody else can have: at random, from the system. */
-  readonly drawRun: () => string
-  /** The document as the disk has it. */
-  readonly updates: readonly Uint8Array[]
-  /** What the last `guard` before the daemon ended said. @default nothing */
-  readonly orders?: readonly GuardOrder[]
-  /** How often the daemon was started in the ten minutes before. @default never */
-  readonly recentStarts?: number
-  /** What the last `keep-fence` said. @default 0 */
-  readonly fence?: number
-  readonly nowMs: number
-}
 
 /**
  * A node without its I/O: events in, effects out, no clock, no chance, no socket.
@@ -92,10 +55,8 @@ export class NodeMachine {
   readonly #members: Members
   readonly #own: OwnTasks
   readonly #record: OwnRecord
-  readonly #claims: Claims
-  readonly #massLoss = new MassLoss()
-  readonly #handOvers = new HandOvers()
-  readonly #stability: Stability
+  readonly #claims: ClaimDesk
+  readonly #pace: Pace
   readonly #twins: TwinGuard
   readonly #leaving: Leaving
   readonly #connected = new Set<NodeId>()
@@ -111,12 +72,6 @@ export class NodeMachine {
   /** True until the own record says what the shell said: before that, nothing is planned. */
   #areFactsStale = true
   #ownChanges = -1
-  #claimChanges = 0
-  /** The highest fencing token that is known of. */
-  #fence: number
-  /** No token above this is known of, as the disk has it. */
-  #keptFence: number
-  #orders: readonly GuardOrder[]
   #offerAtMs: number
   #version = 0
 
@@ -160,18 +115,28 @@ export class NodeMachine {
     this.#members = new Members(self, nowMs)
     this.#own = new OwnTasks({ self, random })
     this.#record = new OwnRecord(options)
-    this.#fence = this.#keptFence = options.fence ?? 0
-    this.#orders = options.orders ?? []
-    this.#claims = new Claims({
+    const isFirstStart = options.incarnation === 1
+    const admitted = (): ReadonlySet<NodeId> => this.#desk.admitted
+    this.#claims = new ClaimDesk({
       self,
       random,
+      isFirstStart,
+      orders: options.orders ?? [],
+      fence: options.fence ?? 0,
+      own: this.#own,
+      admitted,
+      isListed: engine => this.#listed.has(engine),
       nowMs,
-      isNew: options.incarnation === 1,
-      kept: this.#orders,
-      admitted: () => this.#desk.admitted,
-      freshToken: () => this.#freshFence(),
     })
-    this.#stability = new Stability({ recentStarts: options.recentStarts ?? 0, nowMs })
+    const recentStarts = options.recentStarts ?? 0
+    this.#pace = new Pace({
+      self,
+      members: this.#members,
+      book: this.#book,
+      admitted,
+      recentStarts,
+      nowMs,
+    })
     this.#leaving = new Leaving(self)
     this.#twins = new TwinGuard({
       self,
@@ -180,7 +145,7 @@ export class NodeMachine {
       desk: this.#desk,
       own: this.#own,
       drawRun: options.drawRun,
-      isFirstStart: options.incarnation === 1,
+      isFirstStart,
       nowMs,
     })
     this.#offerAtMs = nowMs + random() * OFFER_INTERVAL_MS
@@ -200,8 +165,7 @@ export class NodeMachine {
       this.#desk.wakeAtMs(),
       this.#membersAtMs,
       this.#claims.wakeAtMs,
-      this.#massLoss.wakeAtMs,
-      this.#stability.wakeAtMs(this.#nowMs),
+      this.#pace.wakeAtMs(this.#nowMs),
       this.#leaving.wakeAtMs,
     )
   }
@@ -219,10 +183,7 @@ export class NodeMachine {
       effects.push(...this.#own.stopsDue(this.#nowMs), ...this.#twins.finish(this.#nowMs))
     }
     this.#version++
-    this.#fence = Math.max(this.#fence, this.#claims.tokenMax)
-    if (this.#fence <= this.#keptFence) return effects
-    this.#keptFence = this.#fence + FENCE_STEP
-    return [{ kind: 'keep-fence', fence: this.#keptFence }, ...effects]
+    return [...this.#claims.keepFence(), ...effects]
   }
 
   /** Another machine is this node: all that is still heard here is the end of tasks. */
@@ -271,7 +232,7 @@ export class NodeMachine {
 
   /** The mass-loss brake, while it is on. */
   get brake(): Brake | undefined {
-    return this.#massLoss.brake
+    return this.#pace.brake
   }
 
   /** Why slots that belong here do not run yet. */
@@ -331,9 +292,8 @@ export class NodeMachine {
   }
 
   #receive(from: NodeId, message: Message): Effect[] {
-    if (!isClaimMessage(message)) return this.#inbox.receive(from, message, this.#nowMs)
-    if (!this.#desk.admitted.has(from)) return []
-    return this.#claims.receive(from, message, this.#nowMs)
+    if (isClaimMessage(message)) return this.#claims.receive(from, message, this.#nowMs)
+    return this.#inbox.receive(from, message, this.#nowMs)
   }
 
   /** A changed document changes what is wanted, and who takes part. */
@@ -383,8 +343,8 @@ export class NodeMachine {
   #merged(before: NodeRecord | undefined, after: NodeRecord): Effect[] {
     this.#isPlanStale = true
     if (this.#placing.isAffected(before, after)) this.#isPlacementStale = true
-    this.#seeMoves(before, after)
-    this.#fence = Math.max(this.#fence, after.fence ?? 0)
+    this.#pace.seeMoves(before, after, this.#placing.placement.placed, this.#nowMs)
+    this.#claims.see(after.fence ?? 0)
     const told = tellingsOf(before, after, this.#nowMs).map(asEffect)
     return [...told, ...this.#placing.compare(after, this.#nowMs)]
   }
@@ -407,28 +367,9 @@ export class NodeMachine {
 
   /** Takes stock of who is there and who is lost. */
   #lookAround(): Effect[] {
-    const nowMs = this.#nowMs
-    const admitted = [...this.#desk.admitted]
-    const dead = admitted.filter(node => this.#members.verdict(node)?.kind === 'dead')
-    const present = admitted.filter(node => this.#members.isPresent(node))
-    const gone = new Set(dead)
-    const notDead = new Set(admitted.filter(node => !gone.has(node)))
-    this.#stability.see(isMajority(notDead, this.#desk.admitted), nowMs)
-    const news = this.#massLoss.see(dead, present.length, nowMs)
-    if (news === undefined) return []
-    this.#isPlanStale = true
-    return [telling(nowMs, 'mass-loss', 'the cluster', news)]
-  }
-
-  #seeMoves(before: NodeRecord | undefined, after: NodeRecord): void {
-    const hasOther = (slot: SlotId, than: NodeId): boolean =>
-      this.#book
-        .tasksOf(slot)
-        .some(
-          ({ node, task }) =>
-            node !== than && this.#members.isPresent(node) && !isFinal(task.state),
-        )
-    this.#handOvers.see(before, after, this.#placing.placement, hasOther, this.#nowMs)
+    const told = this.#pace.lookAround(this.#nowMs)
+    if (told.length > 0) this.#isPlanStale = true
+    return told
   }
 
   // --- Time ---------------------------------------------------------------
@@ -441,13 +382,13 @@ export class NodeMachine {
     if (this.#nowMs >= this.#twins.doubtEndsAtMs) this.#isPlanStale = true
     effects.push(...this.#own.expire(this.#nowMs, slot => this.#placing.isOwn(slot)))
     effects.push(...this.#claims.ask(this.#nowMs))
-    if (this.#nowMs >= this.#massLoss.wakeAtMs) effects.push(...this.#lookAround())
+    if (this.#pace.isBrakeDue(this.#nowMs)) effects.push(...this.#lookAround())
     if (this.#nowMs >= this.#membersAtMs) {
       this.#isPlacementStale = this.#isPlanStale = true
     }
     if (this.#nowMs >= this.#planning.nextAtMs) this.#isPlanStale = true
     const told = this.#book.get(this.self)
-    if (told !== undefined && told.steady !== this.#stability.isSteady(this.#nowMs)) {
+    if (told !== undefined && told.steady !== this.#pace.steadiness(this.#nowMs).steady) {
       this.#isRecordStale = this.#isPlanStale = true
     }
     if (this.#nowMs >= this.#offerAtMs) {
@@ -467,10 +408,10 @@ export class NodeMachine {
     if (this.#areFactsStale) this.#publish(effects)
     for (let round = 0; round < 4; round++) {
       if (this.#isPlacementStale) this.#place()
-      if (this.#claimChanges !== this.#claims.changes) this.#isPlanStale = true
+      if (this.#claims.isNews) this.#isPlanStale = true
       if (this.#isPlanStale) effects.push(...this.#plan())
       const isPublished = this.#publish(effects)
-      if (!isPublished && this.#claimChanges === this.#claims.changes) break
+      if (!isPublished && !this.#claims.isNews) break
     }
     effects.push(...this.#own.stopsDue(this.#nowMs), ...this.#own.probesDue(this.#nowMs))
     effects.push(...this.#leaving.finish(this.#own, this.#nowMs))
@@ -499,7 +440,7 @@ export class NodeMachine {
     const desired = this.#desk.doc.read()
     const hasRecord = (node: NodeId): boolean => this.#book.get(node) !== undefined
     const { capacity, runtimes } = this.#record.facts
-    this.#claimChanges = this.#claims.changes
+    this.#claims.begin(this.#nowMs)
     const effects = this.#planning.plan({
       self: this.self,
       nowMs: this.#nowMs,
@@ -510,102 +451,29 @@ export class NodeMachine {
       capacity,
       remote: slot => this.#othersTasksOf(slot),
       gate: this.#makeGate(desired),
-      fenceOf: slot => this.#fenceOf(slot),
+      fenceOf: slot => this.#claims.fenceOf(slot, desired.apps.get(appOfSlot(slot))?.spec),
       isUsable: engine => runtimes[engine] && this.#listed.has(engine),
       isSettled:
         this.#knowsItself &&
         this.#members.isSettled(desired.nodes, hasRecord, this.#nowMs) &&
         (this.#isAlone || this.#twins.mayAct(this.#members.isStartOver(this.#nowMs), this.#nowMs)),
     })
-    const unsure = new Set(this.#unlisted.map(({ slot }) => slot))
-    const asked = this.#claims.follow(this.#wants(desired), unsure, this.#nowMs)
+    const { guard, asked } = this.#claims.follow(desired.apps, this.#planning.waits, slot =>
+      this.#placing.isOwn(slot),
+    )
     // First what ends a task in any case, then its start.
-    return [...this.#guard(), ...effects, ...asked]
+    return [...guard, ...effects, ...asked]
   }
 
   #makeGate(desired: Desired): Gate {
-    return createGate({
-      self: this.self,
+    return this.#pace.gate({
       nowMs: this.#nowMs,
-      members: this.#members,
-      book: this.#book,
       placed: this.#placing.placement.placed,
       movesPerMinute: desired.settings.moveBudgetPerMinute,
       isLeaving: this.#leaving.isAsked,
-      claims: this.#claims,
-      massLoss: this.#massLoss,
-      handOvers: this.#handOvers,
-      stability: this.#stability,
+      claims: this.#claims.claims,
       nameOf: node => this.#nameOf(node),
     })
-  }
-
-  /** The slots that this node needs claims for: those of tasks that run by one, and those that wait for one. */
-  #wants(desired: Desired): Want[] {
-    const wants = new Map<SlotId, Want>()
-    const want = (slot: SlotId, { onPartition, stopGrace }: AppSpec): void => {
-      const { lostAfter } = onPartition
-      wants.set(slot, { slot, lostAfterMs: toMs(lostAfter), graceMs: toMs(stopGrace) })
-    }
-    for (const { slot, forClaim } of this.#planning.waits) {
-      const app = desired.apps.get(appOfSlot(slot))
-      if (forClaim === true && app !== undefined) want(slot, app.spec)
-    }
-    for (const { task, spec } of this.#own.local()) {
-      if (needsClaim(spec) && !isFinal(task.state)) want(task.slot, spec)
-    }
-    for (const { slot, untilMs, stopAtMs, graceMs } of this.#unlisted) {
-      if (wants.has(slot) || !this.#placing.isOwn(slot)) continue
-      wants.set(slot, { slot, lostAfterMs: stopAtMs - untilMs, graceMs })
-    }
-    return [...wants.values()]
-  }
-
-  /** What was guarded before a restart and may run still, as its engine has not yet said. */
-  get #unlisted(): readonly GuardOrder[] {
-    return this.#orders.filter(
-      ({ task, runtime }) => !this.#listed.has(runtime) && !this.#own.has(task),
-    )
-  }
-
-  /** Says when which tasks must end, whatever becomes of this daemon, if that is news. */
-  #guard(): Effect[] {
-    const own = this.#own.local().flatMap(({ task, spec }) => {
-      if (!needsClaim(spec) || isFinal(task.state)) return []
-      const { id, slot } = task
-      return [{ task: id, slot, runtime: runtimeOf(spec), graceMs: toMs(spec.stopGrace) }]
-    })
-    const orders = [...own, ...this.#unlisted].map(
-      ({ task, slot, runtime, graceMs }): GuardOrder => {
-        const held = this.#claims.heldOrLost(slot)
-        const stopAtMs = this.#claims.endMs(slot)
-        const times = { untilMs: held?.untilMs ?? stopAtMs, stopAtMs }
-        return { task, slot, runtime, graceMs, ...times, token: this.#claims.tokenOf(slot) }
-      },
-    )
-    const isSame =
-      orders.length === this.#orders.length &&
-      orders.every(({ task, token, stopAtMs }, index) => {
-        const known = this.#orders[index]!
-        return known.task === task && known.token === token && known.stopAtMs === stopAtMs
-      })
-    if (isSame) return []
-    this.#orders = orders
-    return [{ kind: 'guard', orders }]
-  }
-
-  /** The fencing token of a new task: that of its claim, where it has one, and above all others that are known of in any case. */
-  #fenceOf(slot: SlotId): number {
-    const app = this.#desk.doc.read().apps.get(appOfSlot(slot))
-    const isClaimed = app !== undefined && needsClaim(app.spec)
-    const fence = isClaimed ? this.#claims.tokenOf(slot) : this.#freshFence()
-    this.#fence = Math.max(this.#fence, fence)
-    return fence
-  }
-
-  /** Above every token that this node knows of, and never below the time: should all forget at once, the clocks go on. */
-  #freshFence(): number {
-    return Math.max(this.#fence + 1, Math.floor(this.#nowMs))
   }
 
   /** What others say of a slot, and since when that can be relied on: not while its node is in doubt, nor after a new start until it spoke. */
@@ -661,16 +529,15 @@ export class NodeMachine {
       refusals: this.#own.refusals(),
       waits,
       leaving: this.#leaving.isAsked,
-      steady: this.#stability.isSteady(this.#nowMs),
-      flapping: this.#stability.isFlapping(this.#nowMs),
-      fence: this.#fence,
+      ...this.#pace.steadiness(this.#nowMs),
+      fence: this.#claims.fence,
       run: this.#twins.run(this.#nowMs),
       ...this.#placing.hashes,
     })
     if (next === undefined) return false
     this.#book.putOwn(next.signed, this.#nowMs)
     this.#twins.spoke(this.#nowMs)
-    this.#seeMoves(before, next.signed.record)
+    this.#pace.seeMoves(before, next.signed.record, this.#placing.placement.placed, this.#nowMs)
     effects.push({ kind: 'publish', message: next.message })
     effects.push(...tellingsOf(before, next.signed.record, this.#nowMs).map(asEffect))
     if (!this.#placing.isAffected(before, next.signed.record)) return false

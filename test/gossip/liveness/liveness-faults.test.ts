@@ -53,6 +53,7 @@ t.test('a worker that breaks is started again, and goes on where it was', async 
   const { port } = one.liveness
   const brokenOnes = workers.length
   // The first of four was started first; a message that is none breaks it as a fault of ours would.
+  // eslint-disable-next-line unicorn/require-post-message-target-origin -- a thread, not a window.
   workers.at(-4)!.postMessage({ kind: 'members', members: 42 })
   await two.liveness.close() // It dies while nobody here looks.
   await until(() => one.liveness.restarts() === 1, 'it was not started again')
@@ -243,6 +244,7 @@ t.test('a wall clock that jumps a day, both ways, changes no verdict', async t =
     ].map(([node, one]): [NodeId, ProbeAddress] => [node, { address: ADDRESS, port: one }]),
   )
   for (const { liveness } of peers) liveness.setMembers(members)
+  // eslint-disable-next-line unicorn/require-post-message-target-origin -- a thread, not a window.
   workers.at(-1)!.postMessage({ kind: 'members', members })
   await agree(peers, [...members.keys()], 'alive')
   const [one] = peers

@@ -1,7 +1,11 @@
 import type { NodeId } from '../../../src/model/ids.ts'
 import type { Verdict, VerdictKind } from '../../../src/model/verdict.ts'
 import { createRandom, type Random } from '../../../src/util/random.ts'
-import type { ProbeAddress, SwimMessage } from '../../../src/gossip/liveness/swim-message.ts'
+import {
+  updateBytes,
+  type ProbeAddress,
+  type SwimMessage,
+} from '../../../src/gossip/liveness/swim-message.ts'
 import { swimOptions, type SwimOptions } from '../../../src/gossip/liveness/swim-options.ts'
 import type { SwimEffect, SwimEvent } from '../../../src/gossip/liveness/swim-event.ts'
 import { Swim } from '../../../src/gossip/liveness/swim.ts'
@@ -22,6 +26,8 @@ export interface SwimWorldOptions {
   readonly clockMs?: (index: number) => number
   /** Called with every verdict, as it is given. */
   readonly onVerdict?: (verdict: Verdict, by: NodeId, atMs: number) => void
+  /** Called with every message that goes out as a datagram: for a test that says it again later. */
+  readonly onSent?: (from: NodeId, to: NodeId, message: SwimMessage) => void
   /** Called when a node finds that only streams reach another, or datagrams do again. */
   readonly onReached?: (node: NodeId, way: 'stream' | 'datagram', by: NodeId) => void
 }
@@ -72,6 +78,8 @@ export class SwimWorld {
   readonly nodes: readonly NodeId[]
   /** Datagrams sent so far. */
   sent = 0
+  /** Their size, with UDP and IPv4 headers. */
+  sentBytes = 0
   /** Messages that went by stream so far. */
   streamed = 0
   readonly #options: SwimWorldOptions
@@ -288,7 +296,9 @@ export class SwimWorld {
 
   #send(from: Host, to: NodeId, message: SwimMessage): void {
     this.sent++
-    const { loss = 0 } = this.#options
+    this.sentBytes += datagramBytes(message)
+    const { loss = 0, onSent } = this.#options
+    onSent?.(from.node, to, message)
     if (loss > 0 && this.random() < loss) return
     const host = this.#byNode.get(to)
     if (host === undefined || from.isBlocked || host.isBlocked) return
@@ -337,4 +347,11 @@ export class SwimWorld {
     if (host === undefined) throw new RangeError(`No node ${node}`)
     return host
   }
+}
+
+/** What a datagram takes on the wire: headers of IPv4 and UDP, the seal (docs/decisions/0005-liveness.md), the message. */
+function datagramBytes(message: SwimMessage): number {
+  let bytes = 28 + 33 + 43 + (message.kind === 'ask' ? 32 : 0)
+  for (const update of message.updates) bytes += updateBytes(update)
+  return bytes
 }

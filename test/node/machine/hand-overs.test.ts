@@ -110,7 +110,7 @@ t.test(
     const nodes = Array.from({ length: 20 }, (_, index) => `n${index}` as NodeId)
     const lose = (lost: number, of: number): MassLoss => {
       const loss = new MassLoss()
-      loss.see(nodes.slice(0, lost), of - lost, 0)
+      loss.see(nodes.slice(0, lost), { present: of - lost, doubted: 0 }, 0)
       return loss
     }
     const cases: [lost: number, of: number, isMass: boolean][] = [
@@ -127,21 +127,30 @@ t.test(
     t.equal(loss.nextStartAtMs() <= 0, true)
     loss.started(500)
     t.equal(loss.nextStartAtMs(), 500 + BRAKE_START_INTERVAL_MS)
-    t.equal(loss.see(nodes.slice(0, 6), 9, 1_000), undefined, 'said once')
-    t.match(loss.see(nodes.slice(0, 3), 12, 2_000), /full speed/)
+    t.equal(loss.see(nodes.slice(0, 6), { present: 9, doubted: 0 }, 1_000), undefined, 'said once')
+    t.match(loss.see(nodes.slice(0, 3), { present: 12, doubted: 0 }, 2_000), /full speed/)
     t.equal(loss.brake, undefined)
 
     const long = lose(6, 15)
     t.equal(long.wakeAtMs, BRAKE_MS_MAX)
-    t.match(long.see(nodes.slice(0, 6), 9, BRAKE_MS_MAX), /full speed/)
+    t.match(long.see(nodes.slice(0, 6), { present: 9, doubted: 0 }, BRAKE_MS_MAX), /full speed/)
     t.equal(
-      long.see(nodes.slice(0, 6), 9, BRAKE_MS_MAX + 1),
+      long.see(nodes.slice(0, 6), { present: 9, doubted: 0 }, BRAKE_MS_MAX + 1),
       undefined,
       'not by the same ones again',
     )
 
     const slow = new MassLoss()
-    for (let lost = 1; lost <= 6; lost++) slow.see(nodes.slice(0, lost), 15 - lost, lost * 30_000)
+    for (let lost = 1; lost <= 6; lost++) {
+      slow.see(nodes.slice(0, lost), { present: 15 - lost, doubted: 0 }, lost * 30_000)
+    }
     t.equal(slow.brake, undefined, 'one after the other is no mass loss')
+
+    const first = new MassLoss()
+    first.see(nodes.slice(0, 1), { present: 8, doubted: 3 }, 0)
+    t.equal(first.brake, undefined, 'as long as it is not sure it is not said')
+    t.equal(first.nextStartAtMs(), Infinity, 'but nothing is started')
+    first.see(nodes.slice(0, 1), { present: 8, doubted: 2 }, 1)
+    t.equal(first.nextStartAtMs() <= 0, true, 'until it is sure that it is none')
   },
 )

@@ -1,6 +1,7 @@
 import { createDesiredDoc } from '../../../src/crdt/desired-doc.ts'
 import type { NodeRecord, SignedRecord } from '../../../src/model/node-record.ts'
-import { NodeMachine, type NodeMachineOptions } from '../../../src/node/machine/node-machine.ts'
+import type { NodeMachineOptions } from '../../../src/node/machine/node-machine-options.ts'
+import { NodeMachine } from '../../../src/node/machine/node-machine.ts'
 import { toBytes } from '../../../src/util/bytes.ts'
 import { createRandom } from '../../../src/util/random.ts'
 import { nodeOf, signerOf, verify } from '../../sim/keys.ts'
