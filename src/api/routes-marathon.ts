@@ -6,7 +6,7 @@ import { parseAppId, type AppId } from '../model/ids.ts'
 import type { Problem } from '../model/problem.ts'
 import { isFinal, isServing } from '../model/task.ts'
 import type { NodeService, TaskView } from '../node/service.ts'
-import { edit } from './routes.ts'
+import { makeEdit } from './make-edit.ts'
 
 /**
  * Adds what Marathon's users have in their scripts: `/v2/apps`. The answers are
@@ -72,7 +72,7 @@ export function addMarathonRoutes(app: FastifyInstance, service: NodeService): v
     const { id } = split(service, request.params)
     if (id === undefined || !service.desired().apps.has(id))
       return await unknownApp(reply, request.params)
-    await edit(service, { kind: 'remove', app: id })
+    await makeEdit(service, { kind: 'remove', app: id })
     const deployment = newDeployment()
     return await deployed(reply, 200, deployment).send(deployment)
   })
@@ -103,7 +103,7 @@ function newDeployment(): Deployment {
 }
 
 async function apply(service: NodeService, spec: AppSpec): Promise<Deployment> {
-  await edit(service, { kind: 'apply', specs: [spec], message: '' })
+  await makeEdit(service, { kind: 'apply', specs: [spec], message: '' })
   return newDeployment()
 }
 

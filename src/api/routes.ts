@@ -2,15 +2,17 @@ import type { FastifyInstance } from 'fastify'
 import { Readable } from 'node:stream'
 import { z } from 'zod'
 import { INSTANCES_MAX, type AppSpec } from '../model/app.ts'
-import type { Edit } from '../model/desired.ts'
 import { isDuration, toMs } from '../model/duration.ts'
 import type { AppId, SlotId, TaskId } from '../model/ids.ts'
 import { isFinal, type Task } from '../model/task.ts'
 import type { NodeService } from '../node/service.ts'
-import { ApiError, existingApp, existingNode } from './errors.ts'
+import { ApiError, existingApp } from './errors.ts'
 import { followLogs } from './follow-logs.ts'
-import type { ApplyAnswer, EditAnswer, ResolveAnswer, Stored } from './shapes.ts'
-import { appAnswer, appLines, nodeLines, statusOf, taskLines, whyAnswer } from './views.ts'
+import { makeEdit, storedOf } from './make-edit.ts'
+import { parseRequest } from './parse-request.ts'
+import { addNodeRoutes } from './routes-nodes.ts'
+import type { ApplyAnswer, ResolveAnswer } from './shapes.ts'
+import { appAnswer, appLines, statusOf, taskLines, whyAnswer } from './views.ts'
 
 /** How long a join token is good for when nobody says. */
 const TOKEN_TTL = '24h'
@@ -41,11 +43,11 @@ const logsQuery = z.object({
 
 /** Adds the node's own API, `/v1`. */
 export function addRoutes(app: FastifyInstance, service: NodeService, daemon: Daemon): void {
+  addNodeRoutes(app, service)
   app.get('/v1/status', () => statusOf(service, Date.now()))
   app.get('/v1/apps', () => appLines(service))
-  app.get('/v1/nodes', () => nodeLines(service))
   app.get('/v1/tasks', request => {
-    const { app: typed } = parse(z.object({ app: z.string().optional() }), request.query)
+    const { app: typed } = parseRequest(z.object({ app: z.string().optional() }), request.query)
     return taskLines(service, typed === undefined ? undefined : existingApp(service, typed))
   })
   app.get('/v1/app', request => appAnswer(service, askedApp(service, request.query)))
@@ -57,17 +59,20 @@ export function addRoutes(app: FastifyInstance, service: NodeService, daemon: Da
     )
   })
   app.get('/v1/resolve', async request => {
-    const query = parse(z.object({ name: z.string(), type: z.string().optional() }), request.query)
+    const query = parseRequest(
+      z.object({ name: z.string(), type: z.string().optional() }),
+      request.query,
+    )
     return await resolve(service, query.name, query.type)
   })
 
   app.post('/v1/apply', async (request, reply) => {
-    const answer = await apply(service, parse(applyBody, request.body))
+    const answer = await apply(service, parseRequest(applyBody, request.body))
     const isWrong = answer.problems.some(({ severity }) => severity === 'error')
     return await reply.code(isWrong ? 422 : 200).send(answer)
   })
   app.post('/v1/scale', async request => {
-    const { app: typed, instances } = parse(scaleBody, request.body)
+    const { app: typed, instances } = parseRequest(scaleBody, request.body)
     const id = existingApp(service, typed)
     if (service.desired().apps.get(id)?.spec.mode === 'global') {
       throw new ApiError(
@@ -75,27 +80,15 @@ export function addRoutes(app: FastifyInstance, service: NodeService, daemon: Da
         `${id} is global: it has one slot on each node, and no number of instances`,
       )
     }
-    return await edit(service, { kind: 'scale', app: id, instances })
+    return await makeEdit(service, { kind: 'scale', app: id, instances })
   })
   app.delete('/v1/app', async request => {
     const id = askedApp(service, request.query)
-    return await edit(service, { kind: 'remove', app: id })
-  })
-
-  app.delete('/v1/node', async request => {
-    const { name } = parse(z.object({ name: z.string() }), request.query)
-    const { node, verdict, isSelf } = existingNode(service, name)
-    if (isSelf || verdict?.kind === 'alive') {
-      throw new ApiError(
-        409,
-        `${name} is alive: run \`shoal leave\` on it, which hands its tasks over first`,
-      )
-    }
-    return await edit(service, { kind: 'expel', node })
+    return await makeEdit(service, { kind: 'remove', app: id })
   })
 
   app.post('/v1/token', request => {
-    const { ttl, addresses } = parse(tokenBody, request.body ?? {})
+    const { ttl, addresses } = parseRequest(tokenBody, request.body ?? {})
     if (!isDuration(ttl) || toMs(ttl) <= 0) {
       throw new ApiError(400, `ttl must be a duration such as 1h or 30m, got ${ttl}`)
     }
@@ -110,18 +103,18 @@ export function addRoutes(app: FastifyInstance, service: NodeService, daemon: Da
     return { left: true }
   })
   app.post('/v1/join', async request => {
-    const { token } = parse(z.strictObject({ token: z.string() }), request.body)
+    const { token } = parseRequest(z.strictObject({ token: z.string() }), request.body)
     return await daemon.join(token)
   })
 
   app.get('/v1/events', async (request, reply) => {
-    const { follow } = parse(z.object({ follow: flag }), request.query)
+    const { follow } = parseRequest(z.object({ follow: flag }), request.query)
     if (!follow) return service.events()
     reply.type('application/x-ndjson')
     return await reply.send(Readable.from(followEvents(service, abortOf(request.raw))))
   })
   app.get('/v1/logs', async (request, reply) => {
-    const { app: typed, follow, tail } = parse(logsQuery, request.query)
+    const { app: typed, follow, tail } = parseRequest(logsQuery, request.query)
     const tasks = tasksToLog(service, typed)
     reply.type('application/x-ndjson')
     const options = { follow, signal: abortOf(request.raw), ...(tail !== undefined && { tail }) }
@@ -141,17 +134,6 @@ export interface Daemon {
   /** Goes over to the cluster of a token, soon after the answer: the API is away for a moment. */
   join(token: string): Promise<{ readonly cluster: string }>
   stop(): void
-}
-
-/**
- * Makes an edit, and says where it is safe.
- *
- * @throws {ApiError} 409 with the reason when it was not made; 507 when the disk is full.
- */
-export async function edit(service: NodeService, wanted: Edit): Promise<EditAnswer> {
-  const result = await service.edit(wanted)
-  if (!result.ok) throw new ApiError(409, result.reason)
-  return { changed: result.changed, stored: storedOf(service, result) }
 }
 
 async function apply(
@@ -244,15 +226,7 @@ function tasksToLog(service: NodeService, typed: string): TaskId[] {
 }
 
 function askedApp(service: NodeService, query: unknown): AppId {
-  return existingApp(service, parse(z.object({ app: z.string() }), query).app)
-}
-
-function storedOf(
-  service: NodeService,
-  { storedOn, onlyHere }: { readonly storedOn: readonly string[]; readonly onlyHere: boolean },
-): Stored {
-  const names = new Map(service.nodes().map(({ node, name }) => [node as string, name]))
-  return { on: storedOn.map(node => names.get(node) ?? node), onlyHere }
+  return existingApp(service, parseRequest(z.object({ app: z.string() }), query).app)
 }
 
 function changeOf(
@@ -261,15 +235,6 @@ function changeOf(
 ): 'created' | 'updated' | 'unchanged' {
   if (before === undefined) return 'created'
   return JSON.stringify(before) === JSON.stringify(after) ? 'unchanged' : 'updated'
-}
-
-function parse<T>(schema: z.ZodType<T>, value: unknown): T {
-  const parsed = schema.safeParse(value)
-  if (parsed.success) return parsed.data
-  const [issue] = parsed.error.issues
-  const where =
-    issue === undefined || issue.path.length === 0 ? 'the request' : issue.path.join('.')
-  throw new ApiError(400, `${where}: ${issue?.message ?? 'is wrong'}`)
 }
 
 function abortOf(request: { once(event: 'close', listener: () => void): unknown }): AbortSignal {

@@ -7,8 +7,10 @@
 
 import type { AppSpec } from '../model/app.ts'
 import type { AppId, NodeId, RevisionId, SlotId, TaskId } from '../model/ids.ts'
+import type { NodeMode } from '../model/node-admin.ts'
 import type { Capacity } from '../model/node-record.ts'
 import type { Problem } from '../model/problem.ts'
+import type { SettingName } from '../model/settings.ts'
 import type { Health, TaskPort, TaskState } from '../model/task.ts'
 import type { VerdictKind } from '../model/verdict.ts'
 
@@ -86,6 +88,9 @@ export interface NodeLine {
   readonly verdict: VerdictKind | 'unseen'
   readonly sinceMs?: number
   readonly address?: string
+  /** What people said it may run. */
+  readonly mode: NodeMode
+  /** The labels that count: those that people set, and its own where they said nothing. */
   readonly labels: Readonly<Record<string, string>>
   readonly docker: boolean
   readonly capacity?: Capacity
@@ -94,6 +99,37 @@ export interface NodeLine {
   readonly tasks: number
   readonly version?: string
   readonly leaving: boolean
+}
+
+/** `GET /v1/node`: all about one node. */
+export interface NodeAnswer extends NodeLine {
+  readonly admittedBy: string
+  /** By the clock of the node that let it in. */
+  readonly admittedAtMs: number
+  /** What it says of itself (`shoal up --label`). */
+  readonly ownLabels: Readonly<Record<string, string>>
+  /** What people say of it (`shoal node label`). */
+  readonly setLabels: Readonly<Record<string, string>>
+  /** Slots that it says it cannot run for now. */
+  readonly refusals: readonly { readonly slot: SlotId; readonly reason: string }[]
+  /** Slots that belong on it, and do not run there yet. */
+  readonly waits: readonly { readonly slot: SlotId; readonly reason: string }[]
+  /** Its tasks, and of those that belong elsewhere now, where, and what that waits for. */
+  readonly runs: readonly (TaskLine & {
+    readonly movesTo?: string
+    readonly waitsFor?: string
+  })[]
+}
+
+/** One line of `GET /v1/settings`. */
+export interface SettingLine {
+  readonly name: SettingName
+  /** Absent where the default holds. */
+  readonly value?: number
+  /** What holds where nobody set it, in words. */
+  readonly defaultRule: string
+  readonly min: number
+  readonly max: number
 }
 
 /** `GET /v1/apps/ID`. */
@@ -145,7 +181,7 @@ export interface Stored {
   readonly onlyHere: boolean
 }
 
-/** `POST /v1/scale`, `DELETE /v1/apps/ID`. */
+/** `POST /v1/scale`, `/v1/node/labels`, `/v1/node/mode`, `/v1/settings`; `DELETE /v1/app`, `/v1/node`. */
 export interface EditAnswer {
   readonly changed: boolean
   readonly stored: Stored

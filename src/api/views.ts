@@ -1,12 +1,9 @@
 import { isFinal, isServing } from '../model/task.ts'
 import type { AppId, SlotId } from '../model/ids.ts'
-import type { Capacity } from '../model/node-record.ts'
-import type { AppSpec } from '../model/app.ts'
 import type { NodeService, NodeView, TaskView } from '../node/service.ts'
 import type {
   AppAnswer,
   AppLine,
-  NodeLine,
   RevisionLine,
   StatusAnswer,
   TaskLine,
@@ -118,39 +115,6 @@ export function taskLines(service: NodeService, app?: AppId): TaskLine[] {
   return lines
 }
 
-/** The admitted nodes, in the order of their names. */
-export function nodeLines(service: NodeService): NodeLine[] {
-  return service
-    .nodes()
-    .map((view): NodeLine => {
-      const { node, name, isSelf, record, verdict } = view
-      const tasks = (record?.tasks ?? []).filter(({ state }) => !isFinal(state))
-      const { apps } = service.desired()
-      const specs = tasks.flatMap(({ app }) => {
-        const spec = apps.get(app)?.spec
-        return spec === undefined ? [] : [spec]
-      })
-      return {
-        node,
-        name,
-        isSelf,
-        verdict: verdictOf(view),
-        labels: record?.labels ?? {},
-        docker: record?.runtimes.docker ?? false,
-        used: usedBy(specs),
-        tasks: tasks.length,
-        leaving: record?.leaving ?? false,
-        ...(verdict && { sinceMs: verdict.sinceMs }),
-        ...(record && {
-          address: record.address,
-          capacity: record.capacity,
-          version: record.version,
-        }),
-      }
-    })
-    .toSorted((one, other) => (one.name < other.name ? -1 : 1))
-}
-
 /** All about one app; nothing when there is no such app. */
 export function appAnswer(service: NodeService, id: AppId): AppAnswer | undefined {
   const app = service.desired().apps.get(id)
@@ -220,12 +184,18 @@ function summaryOf(
   const detail = task.health === 'unhealthy' && task.message !== '' ? ` (${task.message})` : ''
   const where = `runs on ${node.name}${health}${detail}`
   if (owner === undefined) return `${where}; ${summarise(service, slot)}${end}`
-  if (node.name !== owner) return `${where}; it moves to ${owner}, which ranks higher${end}`
-  return `${where}: of the nodes that can run it, ${owner} ranks highest${end}`
+  const reason = service.explain(slot).find(({ verdict }) => verdict === 'chosen')
+  const stays = reason?.stays === undefined ? undefined : `it stays on ${owner} (${reason.stays})`
+  if (node.name !== owner) {
+    return stays === undefined
+      ? `${where}; it moves to ${owner}, which ranks higher${end}`
+      : `${where}; ${stays}${end}`
+  }
+  return `${where}: ${stays ?? `of the nodes that can run it, ${owner} ranks highest`}${end}`
 }
 
 /** Why a slot has no place, in one line made of what each node said. */
-function summarise(service: NodeService, slot: SlotId): string {
+export function summarise(service: NodeService, slot: SlotId): string {
   const explained = service.explain(slot)
   const refusals = explained.filter(({ verdict }) => verdict === 'refused')
   if (refusals.length === 0) return 'it is about to start'
@@ -291,7 +261,8 @@ function urgency({ task }: TaskView): number {
   return isServing(task) ? 0 : task.state === 'running' ? 1 : 2
 }
 
-function taskLine({ node, task }: TaskView): TaskLine {
+/** A task as the listings have it. */
+export function taskLine({ node, task }: TaskView): TaskLine {
   const { id, slot, app, state, health, revision, ports, sinceMs, message, exitCode } = task
   return {
     slot,
@@ -314,17 +285,9 @@ function describe({ task }: TaskView): string {
   return task.message === '' ? task.state : task.message
 }
 
-function verdictOf({ verdict }: NodeView): NonNullable<TaskLine['nodeVerdict']> {
+/** What this node thinks of another: `unseen` until it hears of it. */
+export function verdictOf({ verdict }: NodeView): NonNullable<TaskLine['nodeVerdict']> {
   return verdict?.kind ?? 'unseen'
-}
-
-function usedBy(specs: readonly AppSpec[]): Capacity {
-  return {
-    cpus: Math.round(sum(specs.map(({ resources }) => resources.cpus)) * 1000) / 1000,
-    memMb: sum(specs.map(({ resources }) => resources.memMb)),
-    diskMb: sum(specs.map(({ resources }) => resources.diskMb)),
-    gpus: sum(specs.map(({ resources }) => resources.gpus)),
-  }
 }
 
 function sum(numbers: readonly number[]): number {

@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Command } from 'commander'
-import type { EditAnswer, EventLine, NodeLine, StatusAnswer } from '../api/shapes.ts'
+import type { EventLine, StatusAnswer } from '../api/shapes.ts'
 import { Client, CliError, type Target } from './client.ts'
-import { showEvent, showNodes, showStatus, showStored } from './listings.ts'
+import { showEvent, showStatus } from './listings.ts'
 import { note, say, sayJson } from './print.ts'
 
 interface JsonFlag {
@@ -14,7 +14,7 @@ const JSON_HELP = 'print JSON, for programs'
 /** How long `shoal join` waits for the daemon to come back in the other cluster. */
 const JOIN_TIMEOUT_MS = 40_000
 
-/** Adds the commands about nodes and the cluster. */
+/** Adds the commands about the cluster as a whole. */
 export function addClusterCommands(program: Command): void {
   const client = (): Client => new Client(program.opts<Target>())
 
@@ -86,28 +86,6 @@ export function addClusterCommands(program: Command): void {
       const events = await client().get<EventLine[]>('/v1/events')
       if (flags.json === true) sayJson(events)
       else for (const event of events) showEvent(event)
-    })
-
-  const node = program.command('node').description('see the nodes, and remove lost ones')
-  node
-    .command('rm')
-    .description('take a machine that is lost for good off the list; its name is free again')
-    .argument('<name>', 'its name or its id')
-    .option('--json', JSON_HELP)
-    .action(async (name: string, flags: JsonFlag) => {
-      const answer = await client().delete<EditAnswer>('/v1/node', { name })
-      if (flags.json === true) return sayJson(answer)
-      say(`${name} is admitted no more: should it come back, it must join again`)
-      showStored(answer.stored)
-    })
-  node
-    .command('ls')
-    .description('list the admitted nodes; * is the one that answers')
-    .option('--json', JSON_HELP)
-    .action(async (flags: JsonFlag) => {
-      const nodes = await client().get<NodeLine[]>('/v1/nodes')
-      if (flags.json === true) sayJson(nodes)
-      else showNodes(nodes, Date.now())
     })
 }
 

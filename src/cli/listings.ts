@@ -2,7 +2,6 @@ import type {
   AppAnswer,
   AppLine,
   EventLine,
-  NodeLine,
   ResolveAnswer,
   StatusAnswer,
   Stored,
@@ -73,26 +72,6 @@ export function showTasks(tasks: readonly TaskLine[], nowMs: number): void {
       ago(task.sinceMs, nowMs) || '-',
       addressOf(task),
       task.message.split('\n')[0]!,
-    ]),
-  )
-}
-
-/** `shoal node ls`. */
-export function showNodes(nodes: readonly NodeLine[], nowMs: number): void {
-  sayTable(
-    ['NODE', 'VERDICT', 'FOR', 'ADDRESS', 'TASKS', 'CPUS', 'MEM MB', 'DOCKER', 'LABELS'],
-    nodes.map(node => [
-      `${node.name}${node.isSelf ? ' *' : ''}`,
-      node.leaving ? `${node.verdict}, leaving` : node.verdict,
-      ago(node.sinceMs, nowMs) || '-',
-      node.address ?? '-',
-      String(node.tasks),
-      node.capacity === undefined ? '-' : `${node.used.cpus}/${node.capacity.cpus}`,
-      node.capacity === undefined ? '-' : `${node.used.memMb}/${node.capacity.memMb}`,
-      node.docker ? 'yes' : 'no',
-      Object.entries(node.labels)
-        .map(([key, value]) => `${key}=${value}`)
-        .join(' '),
     ]),
   )
 }

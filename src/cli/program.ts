@@ -3,6 +3,7 @@ import { VERSION } from '../api/version.ts'
 import { addAppCommands } from './app-commands.ts'
 import { addClusterCommands } from './cluster-commands.ts'
 import { addDaemonCommands } from './daemon-commands.ts'
+import { addNodeCommands } from './node-commands.ts'
 
 const EXAMPLES = `
 Examples:
@@ -32,6 +33,7 @@ export function createProgram(): Command {
   addDaemonCommands(program)
   addAppCommands(program)
   addClusterCommands(program)
+  addNodeCommands(program)
   return program
 }
 

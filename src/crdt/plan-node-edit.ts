@@ -58,8 +58,9 @@ export function planLabel(
   { node, set, unset }: Extract<Edit, { readonly kind: 'label' }>,
   scene: EditScene,
 ): EditPlan {
-  const refused = (reason: string): EditPlan => refuse(`Cannot label node ${node}: ${reason}`)
   const known = admitted(node, scene)
+  const name = known?.admissions[0]?.value?.name ?? node
+  const refused = (reason: string): EditPlan => refuse(`Cannot label node ${name}: ${reason}`)
   if (known === undefined) return refused('it is not admitted')
   const pairs = Object.entries(set)
   for (const [key, value] of pairs) {

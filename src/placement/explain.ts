@@ -15,6 +15,8 @@ export interface Explanation {
   readonly verdict: 'chosen' | 'eligible' | 'refused'
   /** Plain words for people: `needs 4096 MB of memory, 1200 of 8000 are free`. */
   readonly reason: string
+  /** Why the chosen node was, where it is not by its rank: it holds the slot already. */
+  readonly stays?: 'sticky' | 'cordoned'
 }
 
 /** Explains slots of one input, which is computed once, when the first is asked for. */
@@ -48,7 +50,7 @@ function explainSlot(state: PlacerState, slotId: SlotId): Explanation[] {
     .map(({ node }, index): Explanation => {
       const named = { node: node.id, name: node.node.name, rank: index + 1 }
       if (chosen === node) {
-        return { ...named, verdict: 'chosen', reason: reasonOf(slot, node) }
+        return { ...named, verdict: 'chosen', ...choiceOf(slot, node) }
       }
       if (slot.only !== undefined && slot.only !== node) {
         return { ...named, verdict: 'refused', reason: 'has a slot of its own (mode global)' }
@@ -62,10 +64,11 @@ function explainSlot(state: PlacerState, slotId: SlotId): Explanation[] {
     .toSorted((one, other) => order[one.verdict] - order[other.verdict] || one.rank - other.rank)
 }
 
-function reasonOf({ held }: Slot, node: NodeState): string {
-  if (held?.tier !== HOLDER_TIER || held.node !== node)
-    return 'the best claim of the nodes that can'
+function choiceOf({ held }: Slot, node: NodeState): Pick<Explanation, 'reason' | 'stays'> {
+  if (held?.tier !== HOLDER_TIER || held.node !== node) {
+    return { reason: 'the best claim of the nodes that can' }
+  }
   return node.node.mode === 'cordoned'
-    ? 'stays here (the node is cordoned, and keeps what it has)'
-    : 'stays here (placement: sticky)'
+    ? { reason: 'stays here (the node is cordoned, and keeps what it has)', stays: 'cordoned' }
+    : { reason: 'stays here (placement: sticky)', stays: 'sticky' }
 }

@@ -23,6 +23,11 @@ t.test('the command line against a daemon', async t => {
       [['ps', '--jsn'], /unknown option '--jsn' \(Did you mean --json\?\)/],
       [['scale'], /missing required argument/],
       [['scale', 'web'], /APP=N, such as web=5, got web/],
+      [['node', 'label', 'n1'], /missing required argument 'labels'/],
+      [['node', 'label', 'n1', 'zone'], /KEY=VALUE to set and KEY- to unset, got zone/],
+      [['node', 'drain', 'n1', '--timeout', '-1'], /whole number/],
+      [['settings', 'moveBudgetPerMinute'], /SETTING=NUMBER or SETTING=default, such as/],
+      [['settings', 'moveBudgetPerMinute=-1'], /SETTING=NUMBER or SETTING=default, such as/],
       [['apply'], /required option '-f, --file <file...>' not specified/],
       [['apply', '-f', 'x', '--timeout', 'soon'], /whole number/],
       [['run', '--', 'true'], /a plain command needs a name: --name APP/],
@@ -42,6 +47,12 @@ t.test('the command line against a daemon', async t => {
       [['logs', 'nothing-like-it'], /no app \/nothing-like-it: see `shoal ls`/],
       [['rm', 'shop/we'], /did you mean \/shop\/web\?/],
       [['scale', 'shop/web=99999999'], /^shoal: instances: .*10000/],
+      [['node', 'cordon', 'n2'], /no node n2: did you mean n1\?/],
+      [['node', 'inspect', 'elsewhere'], /no node elsewhere: see `shoal node ls`/],
+      [['node', 'label', 'n1', '@zone=a'], /Cannot label node n1: a key must be .* got @zone/],
+      [['node', 'label', 'n1', 'a=b', 'a-'], /a cannot be set and unset at once/],
+      [['settings', 'moveBudgetPerHour=3'], /no setting .*: did you mean moveBudgetPerMinute\?/],
+      [['settings', 'moveBudgetPerMinute=0'], /must be a whole number from 1 to 10000, or default/],
       [['apply', '-f', '/no/such/file'], /cannot read \/no\/such\/file: /],
       [['resolve', 'x', 'FOO'], /no record type FOO/],
       [['join', 'hello'], /./],
@@ -62,6 +73,11 @@ t.test('the command line against a daemon', async t => {
       ['why', 'shop/web'],
       ['status'],
       ['node', 'ls'],
+      ['node', 'inspect', 'n1'],
+      ['node', 'label', 'n1', 'a-'],
+      ['node', 'uncordon', 'n1'],
+      ['settings'],
+      ['settings', 'moveBudgetPerMinute=default'],
       ['events'],
       ['resolve', '_web-shop._tcp'],
       ['export'],
@@ -73,6 +89,45 @@ t.test('the command line against a daemon', async t => {
       t.equal(typeof JSON.parse(stdout), 'object', args.join(' '))
       t.equal(stderr, '')
     }
+  })
+
+  t.test('labels and modes of a node, and settings, are said and shown', async t => {
+    const must = async (...args: string[]): Promise<string> => await daemon.must(...args)
+    t.equal(await must('node', 'label', 'n1', 'zone=a', 'disk='), 'n1 is labelled: zone=a, disk=\n')
+    t.equal(await must('node', 'label', 'n1', 'zone=a'), 'n1 was labelled already: zone=a\n')
+    t.match(await must('node', 'ls'), / disk= zone=a\n$/)
+    t.equal(await must('node', 'label', 'n1', 'disk-'), 'n1 is labelled: no disk\n')
+    t.match(await must('node', 'inspect', 'n1'), /^labels {5}zone=a$/m)
+
+    await must('node', 'cordon', 'n1')
+    t.equal(await must('node', 'cordon', 'n1'), 'n1 is cordoned already\n')
+    t.match(await must('node', 'ls'), /^n1 \* +alive, cordoned /m)
+    t.match(await must('why', 'shop/web'), /it stays on n1 \(cordoned\)\n {2}✓ n1 .*is cordoned/)
+    await must('scale', 'shop/web=2')
+    t.match(await must('why', 'shop/web'), /\/shop\/web\.1: pending: .*✗ n1 .*: is cordoned/s)
+    const drained = await daemon.shoal('node', 'drain', 'n1', '--wait')
+    t.match(drained, { status: 0, stderr: /nothing runs on n1 after/ })
+    t.match(await must('why', 'shop/web'), /\/shop\/web\.0: pending: .*✗ n1 .*: is drained/s)
+    t.equal(await must('node', 'uncordon', 'n1'), 'n1 takes work again\n')
+    await daemon.serving('shop/web', 2)
+    await must('scale', 'shop/web=1')
+
+    t.match(await must('settings'), /^moveBudgetPerMinute +default +a tenth of all slots/m)
+    t.equal(await must('settings', 'moveBudgetPerMinute=30'), 'moveBudgetPerMinute=30\n')
+    t.match(await must('settings', 'moveBudgetPerMinute=30'), /30, as before\n$/)
+    t.match(await must('settings'), /^moveBudgetPerMinute +30 /m)
+    await must('settings', 'moveBudgetPerMinute=default')
+  })
+
+  t.test('a label that the node declares is not unset, but told apart', async t => {
+    await daemon.end('SIGTERM')
+    await daemon.start('--label', 'rack=7')
+    failed(t, await daemon.shoal('node', 'label', 'n1', 'rack-'), 1, /n1 itself declares rack=7 /)
+    await daemon.must('node', 'label', 'n1', 'rack=8')
+    const shown = await daemon.must('node', 'inspect', 'n1')
+    t.match(shown, /^labels {5}rack=8 zone=a\n {11}rack=7 by its own word does not count$/m)
+    await daemon.must('node', 'label', 'n1', 'rack-', 'zone-')
+    t.match(await daemon.must('node', 'inspect', 'n1'), /^labels {5}rack=7$/m)
   })
 
   t.test('SHOAL_DATA and --host name the daemon, too', async t => {
