@@ -25,8 +25,6 @@ t.test('labels, cordon, drain and uncordon on three daemons', async t => {
     const args = ['--data', first.dir, 'apply', '-f', '-', '--wait', '--timeout', '30']
     t.match(await shoal(args, { input: manifest }), { status: 0 })
   }
-  const where = (tasks: readonly TaskLine[]): string[] =>
-    tasks.map(({ slot, node }) => `${slot} ${node}`).toSorted()
 
   t.test('a label set on one daemon places slots on all', async t => {
     t.match(
@@ -103,3 +101,7 @@ t.test('labels, cordon, drain and uncordon on three daemons', async t => {
     t.ok(told.some(({ subject, text }) => subject === 'n2' && text === 'is labelled disk no more'))
   })
 })
+
+function where(tasks: readonly TaskLine[]): string[] {
+  return tasks.map(({ slot, node }) => `${slot} ${node}`).toSorted()
+}
