@@ -2,8 +2,7 @@ import { createDesiredDoc } from '../../src/crdt/desired-doc.ts'
 import type { AppSpec } from '../../src/model/app.ts'
 import type { Edit } from '../../src/model/desired.ts'
 import type { NodeId, TaskId } from '../../src/model/ids.ts'
-import type { Effect, Message, NodeEvent } from '../../src/node/machine/events.ts'
-import { encodeMessage, parseMessage } from '../../src/node/machine/wire.ts'
+import type { ClusterEvent, Effect, Message, NodeEvent } from '../../src/node/machine/events.ts'
 import type { FakeBehaviour } from '../../src/runtime/fake-engine.ts'
 import type { Launch } from '../../src/runtime/runtime.ts'
 import { createRandom, type Random } from '../../src/util/random.ts'
@@ -58,6 +57,8 @@ export class World implements HostWorld {
     behaviour: () => ({ startMs: 100 + 200 * this.random(), stopMs: 50 * this.random() }),
     isHealthy: () => true,
   }
+  /** Called with each event that a machine tells. */
+  onTell: ((host: SimHost, event: ClusterEvent) => void) | undefined
   /** Called after each step, for what a story wants to hold all along. */
   onStep: (() => void) | undefined
   readonly #options: WorldOptions
@@ -144,7 +145,10 @@ export class World implements HostWorld {
   handled(host: SimHost, event: NodeEvent, effects: readonly Effect[]): void {
     this.safety.handled(host, event, effects, this.#nowMs, this.hosts)
     this.ledger.handled(host, event, effects)
-    for (const effect of effects) this.#narrate(host, effect)
+    for (const effect of effects) {
+      this.#narrate(host, effect)
+      if (effect.kind === 'tell') this.onTell?.(host, effect.event)
+    }
   }
 
   /** Makes an edit through a host. The answer is in what is returned, once it has come. */

@@ -12,6 +12,7 @@ import type { Task, TaskPort } from '../../model/task.ts'
 import type { Verdict, VerdictKind } from '../../model/verdict.ts'
 import type { AppSpec } from '../../model/app.ts'
 import type { FoundTask } from '../../runtime/runtime.ts'
+import type { HealReport } from './split-report.ts'
 import type { MessageFault } from './wire.ts'
 import type { Claim, Grant } from './witness.ts'
 
@@ -176,9 +177,13 @@ export interface ClusterEvent {
     | 'refused'
     /** Two machines run with one node's key. */
     | 'twin'
+    /** Nodes are back, and what ran on both sides is over. */
+    | 'healed'
   /** What it is about: a node's name, a task's or an app's id. */
   readonly subject: string
   readonly text: string
+  /** Of `healed`: the same, for programs. */
+  readonly report?: HealReport<string>
 }
 
 /** What nodes say to one another. */

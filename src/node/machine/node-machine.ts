@@ -12,6 +12,7 @@ import type { ClusterEvent, Effect, Message, NodeEvent } from './events.ts'
 import { DocumentDesk, telling } from './document-desk.ts'
 import { Exchange } from './exchange.ts'
 import { foundSpec } from './found-spec.ts'
+import { healEvent } from './heal-event.ts'
 import { Inbox } from './inbox.ts'
 import { Leaving } from './leaving.ts'
 import type { Brake } from './mass-loss.ts'
@@ -24,6 +25,7 @@ import { Placing } from './placing.ts'
 import { Pace } from './pace.ts'
 import { Planning } from './planning.ts'
 import { RefusedMessages } from './refused-messages.ts'
+import { SplitReport } from './split-report.ts'
 import { reachOf, type Reach } from './reach.ts'
 import { tellingsOf } from './tellings.ts'
 import { TwinGuard } from './twin-guard.ts'
@@ -58,6 +60,7 @@ export class NodeMachine {
   readonly #claims: ClaimDesk
   readonly #pace: Pace
   readonly #twins: TwinGuard
+  readonly #split: SplitReport
   readonly #leaving: Leaving
   readonly #connected = new Set<NodeId>()
   readonly #listed = new Set<'docker' | 'process'>()
@@ -138,6 +141,13 @@ export class NodeMachine {
       nowMs,
     })
     this.#leaving = new Leaving(self)
+    this.#split = new SplitReport({
+      self,
+      recordOf: node => this.#book.get(node),
+      tasksOf: slot => this.#book.tasksOf(slot),
+      isReliable: record =>
+        this.#members.isPresent(record.node) && this.#members.isOfThisLife(record),
+    })
     this.#twins = new TwinGuard({
       self,
       book: this.#book,
@@ -158,6 +168,7 @@ export class NodeMachine {
     }
     return Math.min(
       this.#twins.wakeAtMs(),
+      this.#split.wakeAtMs,
       this.#offerAtMs,
       this.#planning.nextAtMs,
       this.#isRecordStale && this.#maySpeak ? this.#publishAtMs : Infinity,
@@ -228,6 +239,11 @@ export class NodeMachine {
   /** Where every slot belongs now, and what that was computed from. */
   get placed(): { readonly input: PlacementInput; readonly placement: Placement } {
     return this.#placing
+  }
+
+  /** Who is away from this node, and since when. */
+  get split(): Pick<SplitReport, 'awaySinceMs'> {
+    return this.#split
   }
 
   /** The mass-loss brake, while it is on. */
@@ -303,7 +319,9 @@ export class NodeMachine {
     this.#desired = desired
     this.#isPlacementStale = this.#isPlanStale = true
     if (!effects.some(({ kind }) => kind === 'admit')) return
-    this.#book.keepOnly({ has: node => node === this.self || this.#desk.admitted.has(node) })
+    const stays = { has: (node: NodeId) => node === this.self || this.#desk.admitted.has(node) }
+    this.#book.keepOnly(stays)
+    this.#split.keepOnly(stays)
     effects.push(...this.#lookAround())
   }
 
@@ -343,6 +361,7 @@ export class NodeMachine {
   #merged(before: NodeRecord | undefined, after: NodeRecord): Effect[] {
     this.#isPlanStale = true
     if (this.#placing.isAffected(before, after)) this.#isPlacementStale = true
+    this.#split.heard(after, this.#nowMs)
     this.#pace.seeMoves(before, after, this.#placing.placement.placed, this.#nowMs)
     this.#claims.see(after.fence ?? 0)
     const told = tellingsOf(before, after, this.#nowMs).map(asEffect)
@@ -357,6 +376,7 @@ export class NodeMachine {
     // What the record of an earlier life says of a slot's holder counts for less.
     if (this.#members.lifeOf(verdict.node) !== life) this.#isPlacementStale = true
     if (news === undefined) return []
+    this.#split.judged(verdict.node, verdict.kind, this.#nowMs)
     this.#isPlacementStale = this.#isPlanStale = true
     if (verdict.kind === 'dead' || verdict.kind === 'left') this.#connected.delete(verdict.node)
     const text =
@@ -376,6 +396,10 @@ export class NodeMachine {
 
   #tick(): Effect[] {
     const effects: Effect[] = this.#desk.expire(() => this.#reach(), this.#nowMs)
+    const healed = this.#split.expire(this.#nowMs)
+    if (healed !== undefined) {
+      effects.push(asEffect(healEvent(healed, node => this.#nameOf(node), this.#nowMs)))
+    }
     const gone = this.#twins.expire(this.#nowMs)
     if (gone.length > 0) this.#isRecordStale = true
     effects.push(...gone)
@@ -537,6 +561,7 @@ export class NodeMachine {
     if (next === undefined) return false
     this.#book.putOwn(next.signed, this.#nowMs)
     this.#twins.spoke(this.#nowMs)
+    this.#split.heard(next.signed.record, this.#nowMs)
     this.#pace.seeMoves(before, next.signed.record, this.#placing.placement.placed, this.#nowMs)
     effects.push({ kind: 'publish', message: next.message })
     effects.push(...tellingsOf(before, next.signed.record, this.#nowMs).map(asEffect))
