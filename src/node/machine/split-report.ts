@@ -14,7 +14,7 @@
 
 import type { NodeId, SlotId, TaskId } from '../../model/ids.ts'
 import type { NodeRecord } from '../../model/node-record.ts'
-import type { Task } from '../../model/task.ts'
+import { isFinal, type Task } from '../../model/task.ts'
 import type { VerdictKind } from '../../model/verdict.ts'
 
 /** Nodes that come back within so long of each other come back together, and what they ran is known by then, in milliseconds. */
@@ -97,6 +97,8 @@ interface Heal {
   /** How long each was away; who went away again is in here still. */
   readonly awayMs: Map<NodeId, number>
   readonly pairs: Map<string, Pair>
+  /** Pairs of which one task did not run yet when the nodes found each other. */
+  readonly handOvers: Set<string>
   /** How many of the pairs have not ended. */
   open: number
   missed: number
@@ -161,7 +163,9 @@ export class SplitReport {
       nowMs,
     )
     const returned = this.#heal.returned.get(node)
-    if (returned !== undefined) this.#heal.returned.set(node, { ...returned, isConfirmed: true })
+    if (returned !== undefined && !this.#isOfBefore(record, returned)) {
+      this.#heal.returned.set(node, { ...returned, isConfirmed: true })
+    }
     this.#examine(record)
   }
 
@@ -200,6 +204,7 @@ export class SplitReport {
       returned: new Map(),
       awayMs: new Map(),
       pairs: new Map(),
+      handOvers: new Set(),
       open: 0,
       missed: 0,
       isOrderly: true,
@@ -224,10 +229,10 @@ export class SplitReport {
     if (heal === undefined || !this.#counts(record)) return
     const isBack = heal.returned.has(record.node)
     for (const task of record.tasks) {
-      if (!isRunning(task)) continue
+      if (isFinal(task.state)) continue
       for (const { node, task: other } of tasksOf(task.slot)) {
-        if (node === record.node || heal.returned.has(node) === isBack || !isRunning(other))
-          continue
+        if (node === record.node || heal.returned.has(node) === isBack) continue
+        if (isFinal(other.state)) continue
         const theirs = recordOf(node)
         if (theirs === undefined || !isReliable(theirs) || !this.#counts(theirs)) continue
         if (isBack) this.#follow(heal, [record.node, node], [task, other])
@@ -261,8 +266,14 @@ export class SplitReport {
       foundAtMs: returned.returnedAtMs,
       endedAtMs: undefined,
     }
-    // A hand-over is not followed: there may be many, and they take their time.
-    if (this.#spanOf(pair, Infinity) === undefined) return
+    // What is stopping does not say since when it ran: it counts as having run all along, unless it is known better.
+    const isVague = pair.sinceMs.includes(undefined)
+    if (isVague && (heal.handOvers.has(key) || heal.handOvers.size >= PAIRS_MAX)) return
+    if (!isRunning(back) || !isRunning(here) || this.#spanOf(pair, Infinity) === undefined) {
+      // A hand-over is not followed: there may be many, and they take their time.
+      if (heal.handOvers.size < PAIRS_MAX) heal.handOvers.add(key)
+      return
+    }
     if (heal.pairs.size >= PAIRS_MAX) {
       heal.missed++
       return
@@ -356,5 +367,5 @@ function isRunning({ state }: Task): boolean {
 
 /** Since when a task runs, by its node's clock; nothing for one that is stopping, which says only since when it does. */
 function startOf({ state, sinceMs }: Task): number | undefined {
-  return state === 'running' ? sinceMs : undefined
+  return state === 'stopping' ? undefined : sinceMs
 }
