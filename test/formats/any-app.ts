@@ -78,6 +78,7 @@ export const anyApp: fc.Arbitrary<AppInput> = fc
         { maxLength: 3 },
       ),
       maxPerNode: fc.integer({ min: 1, max: 9 }),
+      placement: fc.constantFrom('hash', 'sticky'),
       update: fc.record(
         {
           order: fc.constantFrom('start-first', 'stop-first'),
