@@ -1,5 +1,8 @@
 import type { SwimOptions } from './swim-options.ts'
 
+/** For so long after a stall the word of connections is doubted at most, in milliseconds. */
+const WAKING_MS_MAX = 10_000
+
 /**
  * What a node holds of itself: how well it fares (Lifeguard's local health), when it last heard from
  * anybody, and whether it ran all the time. It is what keeps a slow, frozen or cut off node from
@@ -14,6 +17,7 @@ export class SelfDoubt {
   /** When somebody was last heard, by the clock. */
   #heardAtMs = -Infinity
   #dazedUntilMs = -Infinity
+  #wakingUntilMs = -Infinity
 
   constructor(options: SwimOptions, nowMs: number) {
     this.#options = options
@@ -41,6 +45,14 @@ export class SelfDoubt {
    */
   get dazedUntilMs(): number {
     return this.#dazedUntilMs
+  }
+
+  /**
+   * True for a while after a stall, the longer the longer that was: others may have hung up on a node that did not run,
+   * and connections that close say nothing of them.
+   */
+  isWaking(nowMs: number): boolean {
+    return nowMs < this.#wakingUntilMs
   }
 
   /** True when somebody was heard since then. Who heard nobody at all has reason to look for the fault at home. */
@@ -71,10 +83,12 @@ export class SelfDoubt {
 
   /** This node did not run for so long. */
   stalled(lateMs: number, nowMs: number): void {
-    const { silencePeriods, probeIntervalMs } = this.#options
+    const silenceMs = this.#options.silencePeriods * this.#options.probeIntervalMs
     this.#stalls++
     this.change(1)
     this.#silentSinceMs = Math.min(nowMs, this.#silentSinceMs + lateMs)
-    this.#dazedUntilMs = nowMs + silencePeriods * probeIntervalMs
+    this.#dazedUntilMs = nowMs + silenceMs
+    const wakingUntilMs = nowMs + Math.min(WAKING_MS_MAX, silenceMs + lateMs)
+    this.#wakingUntilMs = Math.max(this.#wakingUntilMs, wakingUntilMs)
   }
 }

@@ -280,7 +280,8 @@ export class Swim {
 
   #probe(member: Member, ways: 'usual' | 'both' = isByStream(member) ? 'both' : 'usual'): void {
     if (!this.#probes.hasRoom || !isReachable(member)) return
-    const stretch = this.#doubt.health + 1
+    // A stream goes through the main threads at both ends: it gets twice the time.
+    const stretch = (this.#doubt.health + 1) * (isByStream(member) ? 2 : 1)
     const address = addressOf(member)
     const probe: Probe = {
       seq: this.#nextSeq(),
@@ -341,8 +342,9 @@ export class Swim {
     const member = this.#roster.setConnected(node, false)
     if (member === undefined || !isActive(member)) return
     this.#connectionsLost++
-    const credible = this.#doubt.health === 0 && this.#connectionsLost <= CONNECTIONS_BELIEVED
-    if (credible) this.#judge.accuse(member, this.#nowMs)
+    const isFew = this.#connectionsLost <= CONNECTIONS_BELIEVED
+    const isSure = this.#doubt.health === 0 && !this.#doubt.isWaking(this.#nowMs)
+    if (isFew && isSure) this.#judge.accuse(member, this.#nowMs)
     this.#probe(member)
   }
 

@@ -48,6 +48,16 @@ function pass(swim: Swim, toMs: number): void {
   while (swim.wakeAtMs < toMs) swim.handle({ kind: 'tick' }, swim.wakeAtMs)
 }
 
+/** A tick, after which the nodes with these incarnations answer whatever they were probed with. */
+function tickAnswered(swim: Swim, nowMs: number, alive: ReadonlyMap<NodeId, number>): void {
+  for (const { to, message } of sends(swim.handle({ kind: 'tick' }, nowMs))) {
+    const incarnation = alive.get(to)
+    if (incarnation === undefined || message.kind !== 'probe') continue
+    const ack: SwimMessage = { kind: 'ack', seq: message.seq, incarnation, updates: [] }
+    swim.handle({ kind: 'received', from: to, message: ack }, nowMs)
+  }
+}
+
 function verdictsOf(effects: readonly SwimEffect[]): SwimEffect[] {
   return effects.filter(({ kind }) => kind === 'verdict')
 }
@@ -197,6 +207,24 @@ t.test('a closed connection is a suspicion, and the accused is asked at once', a
   const probe = sends(effects).find(({ message }) => message.kind === 'probe')
   t.same(probe?.message.updates[0], update('suspect', X, 5, SELF))
   swim.handle({ kind: 'connection-lost', node: 'other' as NodeId }, 3)
+})
+
+t.test('connections that closed while this node slept accuse nobody', async t => {
+  const swim = create()
+  tell(swim, 1, update('alive', X, 5))
+  pass(swim, 100)
+  const wokeAtMs = swim.wakeAtMs + 5000
+  const alive = new Map([
+    [A, 1],
+    [X, 5],
+  ])
+  tickAnswered(swim, wokeAtMs, alive)
+  t.equal(swim.stalls, 1)
+  while (swim.wakeAtMs < wokeAtMs + 2000) tickAnswered(swim, swim.wakeAtMs, alive)
+  t.equal(swim.health, 0, 'all seems well again')
+  const heard = swim.handle({ kind: 'connection-lost', node: X }, swim.wakeAtMs)
+  t.equal(swim.verdictOf(X)?.kind, 'alive')
+  t.match(sends(heard), [{ to: X, message: { kind: 'probe' } }], 'but it is asked')
 })
 
 t.test('when all connections close together, this node doubts itself', async t => {
