@@ -70,6 +70,14 @@ t.test('a worker that breaks is started again, and goes on where it was', async 
   )
 })
 
+t.test('a worker that is started again finds who died meanwhile by itself', async t => {
+  const [one, two] = (await startPeers(t, 2)) as [Peer, Peer]
+  await agree([one, two], [one.node, two.node], 'alive')
+  await Promise.all([workers.at(-2)!.terminate(), two.liveness.close()])
+  await agree([one], [two.node], 'dead')
+  t.match(one.log.at(-1), /runs again/, 'not for want of a worker')
+})
+
 t.test('without a worker, all others are dead here, until there is one again', async t => {
   const peers = (await startPeers(t, 3)) as [Peer, Peer, Peer]
   const [one, ...others] = peers

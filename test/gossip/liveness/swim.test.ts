@@ -48,6 +48,11 @@ function pass(swim: Swim, toMs: number): void {
   while (swim.wakeAtMs < toMs) swim.handle({ kind: 'tick' }, swim.wakeAtMs)
 }
 
+/** Accused by so many that the shortest suspicion is enough: 1.2 s. */
+function accusedByAll(node: NodeId): SwimUpdate[] {
+  return ['b', 'c', 'd'].map(by => update('suspect', node, 1, by as NodeId))
+}
+
 /** A tick, after which the nodes with these incarnations answer whatever they were probed with. */
 function tickAnswered(swim: Swim, nowMs: number, alive: ReadonlyMap<NodeId, number>): void {
   for (const { to, message } of sends(swim.handle({ kind: 'tick' }, nowMs))) {
@@ -295,7 +300,7 @@ t.test('after a stall nobody is accused for what happened meanwhile', async t =>
 
 t.test('a node that slept judges nobody before somebody answers it', async t => {
   const swim = create()
-  tell(swim, 1, update('alive', A, 1), update('alive', B, 1), update('suspect', X, 1))
+  tell(swim, 1, update('alive', A, 1), update('alive', B, 1), ...accusedByAll(X))
   pass(swim, 500)
   const wokeAtMs = swim.wakeAtMs + 60_000
   const effects = swim.handle({ kind: 'tick' }, wokeAtMs)
@@ -349,6 +354,92 @@ t.test('a node that slept judges again as soon as somebody answers it', async t 
   }
   t.match(verdicts, [/suspect|dead/])
   t.ok(swim.wakeAtMs < wokeAtMs + 1500, 'sooner than silence would have it')
+})
+
+t.test('a node that slept believes a nack, too', async t => {
+  const swim = create()
+  tell(swim, 1, update('alive', A, 1), update('alive', B, 1), ...accusedByAll(X))
+  pass(swim, 500)
+  const wokeAtMs = swim.wakeAtMs + 60_000
+  let nowMs = wokeAtMs
+  const verdicts: { node: NodeId; kind: string; atMs: number }[] = []
+  while (nowMs < wokeAtMs + 1400) {
+    const effects = swim.handle({ kind: 'tick' }, nowMs)
+    for (const { to, message } of sends(effects)) {
+      // B only says that it tried: it lives, and whom it was asked for does not answer it either.
+      if (to !== B || message.kind !== 'ask') continue
+      const nack: SwimMessage = { kind: 'nack', seq: message.seq, incarnation: 1, updates: [] }
+      effects.push(...swim.handle({ kind: 'received', from: B, message: nack }, nowMs))
+    }
+    for (const effect of effects) {
+      if (effect.kind === 'verdict') verdicts.push({ ...effect.verdict, atMs: nowMs - wokeAtMs })
+    }
+    nowMs = swim.wakeAtMs
+  }
+  const death = verdicts.find(({ node, kind }) => node === X && kind === 'dead')
+  t.ok(death !== undefined && death.atMs >= 500, JSON.stringify(verdicts))
+})
+
+t.test('a node that slept gives the accused the time back', async t => {
+  const swim = create()
+  tell(swim, 1, update('alive', A, 1), update('alive', B, 1), update('suspect', X, 1))
+  pass(swim, 500)
+  const wokeAtMs = swim.wakeAtMs + 60_000
+  const alive = new Map([
+    [A, 1],
+    [B, 1],
+  ])
+  tickAnswered(swim, wokeAtMs, alive)
+  while (swim.wakeAtMs < wokeAtMs + 2000) tickAnswered(swim, swim.wakeAtMs, alive)
+  t.equal(swim.verdictOf(X)?.kind, 'suspect', 'most of its time is left')
+  while (swim.wakeAtMs < wokeAtMs + 8000) tickAnswered(swim, swim.wakeAtMs, alive)
+  t.equal(swim.verdictOf(X)?.kind, 'dead')
+})
+
+t.test('the accused is asked a last time, and others what they know', async t => {
+  const swim = create()
+  tell(swim, 1, update('alive', A, 1), update('alive', B, 1), ...accusedByAll(X))
+  const alive = new Map([
+    [A, 1],
+    [B, 1],
+  ])
+  const last: string[] = []
+  while (swim.verdictOf(X)?.kind !== 'dead') {
+    const nowMs = swim.wakeAtMs
+    const effects = swim.handle({ kind: 'tick' }, nowMs)
+    const told = sends(effects).filter(({ to, message }) =>
+      to === X ? message.kind === 'probe' : message.updates.some(({ node }) => node === X),
+    )
+    if (nowMs >= 1000 && nowMs < 1200) last.push(...told.map(({ to }) => to))
+    for (const { to, message } of sends(effects)) {
+      const incarnation = alive.get(to)
+      if (incarnation === undefined || message.kind !== 'probe') continue
+      const ack: SwimMessage = { kind: 'ack', seq: message.seq, incarnation, updates: [] }
+      swim.handle({ kind: 'received', from: to, message: ack }, nowMs)
+    }
+  }
+  t.ok(last.includes(X), `told in the last moment: ${last.join(' ')}`)
+  t.ok(last.includes(A) || last.includes(B))
+})
+
+t.test('who suspects a node that is dead here is told so', async t => {
+  const swim = create()
+  tell(swim, 1, update('alive', A, 1), update('dead', X, 5))
+  const [reply] = sends(tell(swim, 2, update('suspect', X, 5)))
+  t.equal(reply?.to, A)
+  t.same(reply?.message.updates[0], update('dead', X, 5))
+})
+
+t.test('who looks for lost nodes is told who lives', async t => {
+  const swim = create()
+  tell(swim, 1, update('alive', A, 1), update('alive', X, 5), update('suspect', B, 2))
+  const probe = { kind: 'probe', incarnation: 1, updates: [] } as const
+  const ask = (seq: number): unknown[] =>
+    sends(swim.handle({ kind: 'received', from: A, message: { ...probe, seq } }, 2))
+      .filter(({ message }) => message.kind === 'gossip')
+      .map(({ message }) => message.updates.filter(({ node }) => node !== B))
+  t.same(ask(0), [[update('alive', X, 5)]], 'and nothing bad of anybody')
+  t.same(ask(7), [])
 })
 
 t.test('who heard nobody since it asked takes the fault to be its own', async t => {
@@ -443,6 +534,19 @@ t.test('what is held up in this node’s own main thread accuses nobody', async 
       swim.handle({ kind: 'streams-held' }, nowMs + 1)
   }
   t.equal(swim.verdictOf(A)?.kind, 'alive')
+
+  // When nothing is held up here, silence is a sign; but such a node is given more time.
+  let suspectAtMs = Infinity
+  let deadAtMs = Infinity
+  while (deadAtMs === Infinity) {
+    const nowMs = swim.wakeAtMs
+    for (const effect of swim.handle({ kind: 'tick' }, nowMs)) {
+      if (effect.kind !== 'verdict') continue
+      if (effect.verdict.kind === 'suspect') suspectAtMs = nowMs
+      if (effect.verdict.kind === 'dead') deadAtMs = nowMs
+    }
+  }
+  t.ok(deadAtMs - suspectAtMs >= 1200 + 2500, `${deadAtMs - suspectAtMs} ms`)
 })
 
 t.test('a machine goes on where the one before it ended', async t => {
