@@ -16,6 +16,8 @@ export const TTL_SECONDS = 1
  * nodes tell them, and who is alive. Only what changed is put in anew.
  */
 export class DnsSync {
+  /** The zones before the first update: what threads with zones of their own begin with. */
+  readonly view: DnsView
   readonly zone: Zone
   readonly #machine: NodeMachine
   readonly #apps = new Map<AppId, string>()
@@ -23,7 +25,7 @@ export class DnsSync {
 
   constructor(machine: NodeMachine, name: string) {
     this.#machine = machine
-    const view: DnsView = {
+    this.view = {
       domain: DOMAIN,
       ttlSeconds: TTL_SECONDS,
       // Seconds since 2020, so that a restarted daemon does not go back in it (RFC 1982).
@@ -32,7 +34,7 @@ export class DnsSync {
       apps: [],
       nodes: [],
     }
-    this.zone = createZone(view)
+    this.zone = createZone(this.view)
   }
 
   /**

@@ -1,5 +1,5 @@
 import type { Gauge, Registry } from 'prom-client'
-import type { DnsServer } from '../dns/start-dns-server.ts'
+import type { Dns } from '../dns/worker/start-dns.ts'
 import type { Liveness } from '../gossip/liveness/start-liveness.ts'
 import type { Transport } from '../gossip/transport.ts'
 import { TASK_STATES } from '../model/task.ts'
@@ -11,7 +11,7 @@ import type { Stalls } from './stall-watch.ts'
 /** What is measured. */
 export interface MetricsOptions {
   readonly machine: NodeMachine
-  readonly dns: DnsServer
+  readonly dns: Pick<Dns, 'counters' | 'restarts'>
   readonly liveness: Liveness
   readonly transport: Transport
   /** Stalls of the main thread. */
@@ -32,7 +32,7 @@ export function createMetrics(options: MetricsOptions): () => Promise<string> {
 }
 
 function createRegistry(
-  { machine, liveness, transport, stalls }: MetricsOptions,
+  { machine, dns, liveness, transport, stalls }: MetricsOptions,
   client: typeof import('prom-client'),
 ): Registry {
   const registry = new client.Registry()
@@ -117,6 +117,12 @@ function createRegistry(
     'How often the liveness worker broke and was started again.',
     [],
     restarts => restarts.set(liveness.restarts()),
+  )
+  gauge(
+    'shoal_dns_restarts_total',
+    'How often a DNS thread broke and was started again.',
+    [],
+    restarts => restarts.set(dns.restarts()),
   )
   gauge(
     'shoal_stalls_total',

@@ -1,8 +1,11 @@
+import { networkInterfaces } from 'node:os'
 import type { Logger } from 'pino'
-import { isPortUnavailable, startDnsServer, type DnsServer } from '../dns/start-dns-server.ts'
-import type { Zone } from '../dns/zone.ts'
+import type { DnsView } from '../dns/dns-view.ts'
+import { isPortUnavailable } from '../dns/start-dns-server.ts'
+import { startDns, type Dns } from '../dns/worker/start-dns.ts'
 import { explainListen } from './explain-listen.ts'
 import { bindAddress, DEFAULT_DNS_PORT, FALLBACK_DNS_PORT, type NodeOptions } from './options.ts'
+import { VERSION } from './version.ts'
 
 /**
  * Starts the DNS server on the advertised address: on the port that was asked for,
@@ -10,14 +13,16 @@ import { bindAddress, DEFAULT_DNS_PORT, FALLBACK_DNS_PORT, type NodeOptions } fr
  *
  * @throws {Error} When the port that was asked for, or both of the others, cannot be bound.
  */
-export async function openDns(options: NodeOptions, zone: Zone, log: Logger): Promise<DnsServer> {
+export async function openDns(options: NodeOptions, view: DnsView, log: Logger): Promise<Dns> {
   const bind = bindAddress(options.advertise)
-  const start = async (port: number): Promise<DnsServer> =>
-    await startDnsServer({
+  const start = async (port: number): Promise<Dns> =>
+    await startDns({
       addresses: [bind],
       port,
-      names: zone,
-      onError: error => log.warn({ err: error }, 'the DNS server had an error'),
+      view,
+      identity: { name: options.name, version: `Shoal ${VERSION}` },
+      local: ownAddresses(),
+      log: (message, error) => log.error(error === undefined ? {} : { err: error }, message),
     })
   const { dnsPort } = options
   if (dnsPort !== undefined) {
@@ -35,4 +40,10 @@ export async function openDns(options: NodeOptions, zone: Zone, log: Logger): Pr
     const listening = { what: 'DNS', address: bind, port: FALLBACK_DNS_PORT, flag: '--dns-port' }
     return await explainListen(listening, async () => await start(FALLBACK_DNS_PORT))
   }
+}
+
+function ownAddresses(): string[] {
+  return Object.values(networkInterfaces()).flatMap(list =>
+    (list ?? []).map(({ address }) => address),
+  )
 }

@@ -159,7 +159,7 @@ export async function startNode(
   const gate = createAdmissionGate(transport, machine.admitted)
   stack.defer(() => gate.close())
   const dnsSync = new DnsSync(machine, options.name)
-  const dns = await openDns(options, dnsSync.zone, log)
+  const dns = await openDns(options, dnsSync.view, log)
   stack.defer(() => dns.close())
   const peers = new PeerSync({ machine, transport, liveness, store: folder.store })
 
@@ -175,7 +175,7 @@ export async function startNode(
   stack.defer(() => runner.close())
 
   const sync = gather(SYNC_MS, () => {
-    dnsSync.update()
+    dns.apply(dnsSync.update())
     peers.update()
   })
   stack.defer(() => sync.close())
