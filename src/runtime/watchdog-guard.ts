@@ -15,10 +15,10 @@ const LOOK_MS = 400
 const LINGER_MS = 5_000
 /** An engine that takes longer for a small answer is taken to hang, and the kernel is asked. In milliseconds. */
 const ENGINE_MS = 1_000
-/** How often a task that is ending is looked at, in milliseconds. */
-const ENDING_MS = 50
+/** A task that was asked to end is looked at after so long, and then ever more rarely. */
+const LOOKS = { initialMs: 20, factor: 1.1, maxMs: 200 }
 /** A task that did not end when it was killed is killed again after so long. */
-const AGAIN = { initialMs: 200, factor: 1.5, maxMs: 2_000 }
+const KILLS = { initialMs: 50, factor: 1.3, maxMs: 2_000 }
 /** A task that has ended, and whose daemon may be about to start it all the same, is looked for so often. */
 const GONE_MS = 1_000
 /** Containers that were not found yet are looked for so often. */
@@ -49,9 +49,14 @@ export async function runGuard(options: GuardOptions): Promise<number> {
   const guard = new Guard(options)
   let isNeeded = guard.look()
   options.onRead()
-  while (isNeeded) {
+  for (let failures = 0; isNeeded;) {
     await wait(guard.nextLookMs)
-    isNeeded = guard.look()
+    try {
+      isNeeded = guard.look()
+    } catch (error) {
+      // A full table of files, say. The daemon may be gone: then nobody would start another watchdog.
+      if (isPowerOfTwo(++failures)) options.log(`Cannot look at the orders: ${messageOf(error)}`)
+    }
   }
   return guard.seq
 }
@@ -162,25 +167,40 @@ class Guard {
   }
 
   /** Ends a task, and resolves when nothing of it runs. */
-  async #end(order: FiledOrder, { at, ...sheet }: Sheet): Promise<void> {
+  async #end(order: FiledOrder, sheet: Sheet): Promise<void> {
     const { task, slot, token, stopInMs, graceMs } = order
     const { log } = this.#options
-    const target = this.#targetOf(order, { at, ...sheet })
-    const killInMs = stopInMs + graceMs
-    const leftMs = (): number => killInMs - elapsedMs(at, readMoment())
-    const tries = { failed: 0 }
-    if (!(await this.#isRunning(task, target, tries))) return
+    const target = this.#targetOf(order, sheet)
+    const attempt = this.#attempter()
+    const look = (): Promise<boolean> =>
+      // While nobody can say, it may run.
+      attempt(`see whether ${task} runs`, () => target.isRunning(), true)
+    if (!(await look())) return
     log(`${task} is to end: its claim on ${slot}, token ${token}, was not renewed`)
-    await this.#attempt(`ask ${task} to end`, () => target.ask(), tries)
-    while (leftMs() > 0) {
-      if (!(await this.#isRunning(task, target, tries))) return log(`${task} has ended`)
-      await wait(Math.max(1, Math.min(ENDING_MS, leftMs())))
+    await attempt(`ask ${task} to end`, () => target.ask(), undefined)
+    for (let looks = 1, kills = 0; await look(); looks++) {
+      const leftMs = stopInMs + graceMs - elapsedMs(sheet.at, readMoment())
+      if (leftMs > 0) {
+        await wait(Math.max(1, Math.min(backoffMs(looks, LOOKS), leftMs)))
+        continue
+      }
+      await attempt(`kill ${task}`, () => target.kill(), undefined)
+      await wait(backoffMs(++kills, KILLS))
     }
-    for (let kills = 1; ; kills++) {
-      await this.#attempt(`kill ${task}`, () => target.kill(), tries)
-      for (let looks = 0; looks * ENDING_MS < backoffMs(kills, AGAIN); looks++) {
-        if (!(await this.#isRunning(task, target, tries))) return log(`${task} was killed`)
-        await wait(ENDING_MS)
+    log(`${task} has ended`)
+  }
+
+  /** Returns what tries something that is tried again later if it fails. Says so the first time, and then ever more rarely. */
+  #attempter(): <T>(what: string, work: () => Promise<T>, otherwise: T) => Promise<T> {
+    let failed = 0
+    return async (what, work, otherwise) => {
+      try {
+        return await work()
+      } catch (error) {
+        if (isPowerOfTwo(++failed)) {
+          this.#options.log(`Cannot ${what} (failed ${failed} times so far): ${messageOf(error)}`)
+        }
+        return otherwise
       }
     }
   }
@@ -189,33 +209,6 @@ class Guard {
     return order.runtime === 'process'
       ? processTarget(order, sheet)
       : containerTarget(order.task, this.#bookOf(sheet), sheet.cluster)
-  }
-
-  /** While nobody can say, it may run. */
-  async #isRunning(task: TaskId, target: Target, tries: { failed: number }): Promise<boolean> {
-    let isRunning = true
-    await this.#attempt(
-      `see whether ${task} runs`,
-      async () => void (isRunning = await target.isRunning()),
-      tries,
-    )
-    return isRunning
-  }
-
-  /** Tries something that is tried again if it fails. Says so the first time, and then ever more rarely. */
-  async #attempt(
-    what: string,
-    work: () => Promise<void>,
-    tries: { failed: number },
-  ): Promise<void> {
-    try {
-      await work()
-    } catch (error) {
-      const failed = ++tries.failed
-      if ((failed & (failed - 1)) === 0) {
-        this.#options.log(`Cannot ${what} (tried ${failed} times): ${messageOf(error)}`)
-      }
-    }
   }
 
   #bookOf({ dockerSocket: socket }: Sheet): ContainerBook {
@@ -239,11 +232,15 @@ class Guard {
     this.#learning = book
       .learn(new Set(tasks), sheet.cluster)
       .catch((error: unknown) => {
-        if ((this.#learned & (this.#learned - 1)) !== 0) return
+        if (!isPowerOfTwo(this.#learned)) return
         this.#options.log(`Cannot look for containers: ${messageOf(error)}`)
       })
       .finally(() => (this.#learning = undefined))
   }
+}
+
+function isPowerOfTwo(count: number): boolean {
+  return (count & (count - 1)) === 0
 }
 
 function messageOf(error: unknown): string {

@@ -5,6 +5,7 @@ import {
   readdirSync,
   renameSync,
   rmSync,
+  statSync,
   writeFileSync,
 } from 'node:fs'
 import { join } from 'node:path'
@@ -27,7 +28,7 @@ const PREFIX = 'lock.'
 /**
  * Makes this process the one watchdog of a folder.
  *
- * A lock is a file that says whose it is, by pid, start time and boot, so that one whose
+ * A lock is a file that says whose it is, by pid, start time, boot and folder, so that one whose
  * holder was killed is free at once. Who finds the newest file free makes the *next*, by
  * link(2), which only one can; nobody ever takes a file away from somebody else, as
  * two who both find one free might.
@@ -38,7 +39,7 @@ export function takeLock(dir: string, version: number): HeldLock | undefined {
   const self = identify(process.pid)
   if (self === undefined) throw new Error('Cannot tell who this process is: there is no /proc')
   const draft = join(dir, `draft.${self.pid}`)
-  const text = `${version} ${self.pid} ${self.startTicks} ${readBootId()}\n`
+  const text = `${version} ${self.pid} ${self.startTicks} ${placeOf(dir)}\n`
   for (;;) {
     const numbers = lockNumbers(dir)
     const newest = numbers[0] ?? 0
@@ -71,10 +72,15 @@ function lockNumbers(dir: string): number[] {
 
 function holderOf(dir: string, number: number): Holder | undefined {
   const text = readIfThere(join(dir, `${PREFIX}${number}`)) ?? ''
-  const [, version, pid, startTicks, bootId] = /^(\d+) (\d+) (\d+) (\S+)\n$/.exec(text) ?? []
-  if (startTicks === undefined || bootId !== readBootId()) return undefined
+  const [, version, pid, startTicks, place] = /^(\d+) (\d+) (\d+) (\S+)\n$/.exec(text) ?? []
+  if (startTicks === undefined || place !== placeOf(dir)) return undefined
   const holder = { version: Number(version), pid: Number(pid), startTicks }
   return isAlive(holder) ? holder : undefined
+}
+
+/** The boot, and the folder itself: the lock in a copy of a folder is not held by the original's watchdog. */
+function placeOf(dir: string): string {
+  return `${readBootId()}/${statSync(dir).ino}`
 }
 
 /** Not by removing the file: its number must never be given to two. */

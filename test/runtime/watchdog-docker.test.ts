@@ -161,7 +161,7 @@ if ('skip' in engine) {
     const lateMs = (await endOf(container)) - daemon.stopAtMs - told.graceMs
     t.ok(lateMs >= 0 && lateMs < LATE_MS + ENGINE_MS, `it was gone ${lateMs} ms after its grace`)
     await gone(holderIn(dir) ?? first)
-    t.match(logIn(dir), /was killed/)
+    t.match(logIn(dir), /has ended/)
     engine.freeze(false)
   })
 

@@ -2,12 +2,17 @@
 
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { cpSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import type { TaskId } from '../../src/model/ids.ts'
-import { findByEnvironment, isAlive, signalProcess } from '../../src/runtime/process-identity.ts'
+import {
+  findByEnvironment,
+  isAlive,
+  readBootId,
+  signalProcess,
+} from '../../src/runtime/process-identity.ts'
 import { MARK } from '../../src/runtime/process-program.ts'
 import { taskDirOf } from '../../src/runtime/task-dir.ts'
 import { readPid } from '../../src/runtime/task-pid.ts'
@@ -128,7 +133,7 @@ t.test('watchdog: who does not end is killed after the grace, and all that it le
   )
   const lateMs = (await endOf(dir, launch.task)) - order.stopAtMs - order.graceMs
   t.ok(lateMs >= 0 && lateMs < LATE_MS, `it was killed ${lateMs} ms after its grace`)
-  await until('it said so', () => (logIn(dir).includes('was killed') ? true : undefined))
+  await until('it said so', () => (logIn(dir).includes('has ended') ? true : undefined))
   t.strictSame(findByEnvironment(MARK, taskDir), [])
 })
 
@@ -230,6 +235,17 @@ t.test('watchdog: there is one, however many are started', async t => {
   t.ok(words.filter(word => word === 'held').length >= 5, words.join(' '))
   const holder = holderIn(dir)
   t.ok(holder !== undefined && isAlive(holder))
+})
+
+t.test('watchdog: a copied folder gets a watchdog of its own', async t => {
+  const [dir, copy] = [dataDir(t), dataDir(t)]
+  const order = orderOf(makeLaunch({ command: 'x' }), 60_000)
+  await (await openWatchdog(t, dir)).keep([order])
+  cpSync(join(dir, 'watchdog'), join(copy, 'watchdog'), { recursive: true })
+  t.equal(holderIn(copy), undefined)
+  await (await openWatchdog(t, copy)).keep([order])
+  t.not(holderIn(copy)?.pid, undefined)
+  t.not(holderIn(copy)?.pid, holderIn(dir)?.pid)
 })
 
 t.test('watchdog: without orders it ends, and comes back with the next', async t => {
@@ -339,8 +355,8 @@ t.test('watchdog: another version is refused, and replaced by the daemon’s own
   t.teardown(() => old.kill('SIGKILL'))
   await once(old, 'spawn')
   const startTicks = readFileSync(`/proc/${old.pid}/stat`, 'utf8').split(' ')[21]
-  const bootId = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()
-  writeFileSync(join(dir, 'watchdog', 'lock.4'), `7 ${old.pid} ${startTicks} ${bootId}\n`)
+  const place = `${readBootId()}/${statSync(join(dir, 'watchdog')).ino}`
+  writeFileSync(join(dir, 'watchdog', 'lock.4'), `7 ${old.pid} ${startTicks} ${place}\n`)
   t.match(holderIn(dir), { version: 7, pid: old.pid })
   const watchdog = await openWatchdog(t, dir)
   const ended = once(old, 'exit')
