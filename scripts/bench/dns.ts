@@ -11,7 +11,7 @@ import { encodeQuery } from '../../src/dns/query.ts'
 import { TYPE } from '../../src/dns/records.ts'
 import { startDnsServer } from '../../src/dns/start-dns-server.ts'
 import { createZone, type Zone } from '../../src/dns/zone.ts'
-import { parseAppId, slotIdOf } from '../../src/model/ids.ts'
+import { parseAppId, slotIdOf, taskIdOf } from '../../src/model/ids.ts'
 import type { BenchRow } from './row.ts'
 
 const SECONDS = 4
@@ -115,9 +115,10 @@ async function runDnsperf(port: number, file: string, seconds: number): Promise<
 }
 
 function makeZone(apps: readonly DnsApp[]): Zone {
-  const nodes = [{ name: 'n1', address: '10.0.0.1', alive: true }]
+  const nodes = [{ name: 'n1', addresses: ['10.0.0.1'], alive: true, zone: '', port: 7440 }]
   return createZone({
     domain: 'shoal',
+    mesos: { domain: 'mesos', rule: 'rfc1123', apiPort: 8080 },
     ttlSeconds: 5,
     serial: 1,
     self: { name: 'n1' },
@@ -132,12 +133,17 @@ function makeApp(index: number, slots: number): DnsApp {
   const tasks = Array.from({ length: slots }, (_, slot) => ({
     slot: slotIdOf(id, slot),
     suffix: String(slot),
-    address: `10.${slot}.${index >> 8}.${index & 255}`,
+    task: taskIdOf(slotIdOf(id, slot), 'k3f9x1'),
+    addresses: [`10.${slot}.${index >> 8}.${index & 255}`],
     ports: [{ name: 'http', protocol: 'tcp' as const, containerPort: 80, hostPort: 31_000 + slot }],
     serving: true,
+    running: true,
     node: 'n1',
+    zone: '',
+    weight: 100,
+    note: 'serving',
   }))
-  return { id, aliases: [], tasks }
+  return { id, aliases: [], tasks, wanted: slots, missing: [] }
 }
 
 function memoryBytes(): number {

@@ -10,6 +10,9 @@ interface UpFlags {
   readonly port?: number
   readonly apiPort?: number
   readonly dnsPort?: number
+  readonly dnsTtl?: number
+  readonly mesosDomain?: string
+  readonly mesosRfc952?: boolean
   readonly docker?: string
   readonly label?: Record<string, string>
   readonly mdns: boolean
@@ -51,6 +54,9 @@ function nodeFlags(command: Command): Command {
     .option('--port <port>', 'gossip (TCP) and liveness (UDP) (default: 7440)', parseCount)
     .option('--api-port <port>', 'the HTTP API on 127.0.0.1 (default: 8080)', parseCount)
     .option('--dns-port <port>', 'DNS (default: 53, or 7453 where 53 may not be bound)', parseCount)
+    .option('--dns-ttl <seconds>', 'how long clients may keep an answer (default: 1)', parseCount)
+    .option('--mesos-domain <name>', 'the domain of Mesos-DNS’s names, or "none" (default: mesos)')
+    .option('--mesos-rfc952', 'cut labels there as Mesos-DNS does with enforceRFC952')
     .option('--docker <socket>', 'the Docker engine, or "none" (default: /var/run/docker.sock)')
     .option('--label <k=v>', 'a label for constraints; repeat for more', parsePair)
     .option('--no-mdns', 'do not look for nodes on the local network')
@@ -62,10 +68,12 @@ function nodeFlags(command: Command): Command {
 
 function choicesOf(flags: UpFlags, command: Command): NodeChoices {
   const { data } = command.optsWithGlobals<{ data?: string }>()
-  const { label, dht, mdns, ...rest } = flags
+  const { label, dht, mdns, dnsTtl, mesosRfc952, ...rest } = flags
   return {
     ...rest,
     ...(label && { labels: label }),
+    ...(dnsTtl !== undefined && { dnsTtlSeconds: dnsTtl }),
+    ...(mesosRfc952 === true && { mesosLabels: 'rfc952' as const }),
     // Without the flag the default decides, which is no on loopback addresses.
     ...(mdns ? {} : { mdns }),
     ...(data !== undefined && { dataDir: data }),

@@ -31,7 +31,7 @@ import { createQueryFacts, readQuery, setWord } from './read-query.ts'
 import { CLASS_CH, CLASS_IN, RCODE, TYPE, type SoaRecord } from './records.ts'
 import { ANSWER_KIND } from './response-limiter.ts'
 import { encodeRecord, HEADER_BYTES, pointersTo } from './wire.ts'
-import type { Authority, Freshness } from './zone.ts'
+import type { Authority, Freshness } from './finding.ts'
 
 /** Longest answer to a client without EDNS over UDP, in bytes (RFC 1035, section 4.2.1). */
 const CLASSIC_UDP_BYTES = 512

@@ -8,7 +8,7 @@
 import type { Client } from './clients.ts'
 import type { Cookies } from './cookies.ts'
 import type { AnswerKind } from './response-limiter.ts'
-import type { Finding } from './zone.ts'
+import type { Finding } from './finding.ts'
 
 /** What carries a query: it decides how long an answer may be. */
 export type DnsTransport = 'udp' | 'tcp'

@@ -1,6 +1,6 @@
 import { TYPE, type DnsRecord } from './records.ts'
 import { encodeRecord, HEADER_BYTES, pointersTo } from './wire.ts'
-import type { Finding } from './zone.ts'
+import type { Finding } from './finding.ts'
 
 /**
  * Records one after another, ready to be copied behind a question. They point at

@@ -1,22 +1,34 @@
 import type { AppId } from '../model/ids.ts'
-import { LABEL_BYTES_MAX } from './records.ts'
 
 /**
- * Turns any name into one DNS label, by the same rule as Mesos-DNS (its RFC 1123
- * variant), because its users have the results in their configurations: letters
- * in lower case; `.`, `_` and `-` become `-`; everything else is dropped; no `-`
- * at the ends; at most 63 characters. Where the cut lands behind a run of `-`
+ * What a label may be, as Mesos-DNS has it: `rfc1123` is its default, `rfc952` what it
+ * calls `enforceRFC952`: 24 characters, the first a letter.
+ */
+export type LabelRule = 'rfc1123' | 'rfc952'
+
+const RULES: Readonly<
+  Record<LabelRule, { readonly lengthMax: number; readonly notFirst: RegExp }>
+> = {
+  rfc1123: { lengthMax: 63, notFirst: /^-+/ },
+  rfc952: { lengthMax: 24, notFirst: /^[-0-9]+/ },
+}
+
+/**
+ * Turns any name into one DNS label, as Mesos-DNS does, because its users have the
+ * results in their configurations: letters in lower case; `.`, `_` and `-` become `-`;
+ * everything else is dropped; no `-` at the ends. Where the cut lands behind a run of `-`
  * that is then trimmed, characters from beyond the cut fill the room.
  *
  * @returns An empty string when nothing usable is left.
  */
-export function mangleLabel(name: string): string {
+export function mangleLabel(name: string, rule: LabelRule = 'rfc1123'): string {
+  const { lengthMax, notFirst } = RULES[rule]
   const mapped = name
     .replaceAll(/[A-Z]/g, letter => letter.toLowerCase())
     .replaceAll(/[._]/g, '-')
     .replaceAll(/[^a-z0-9-]/g, '')
-    .replace(/^-+/, '')
-  const cut = mapped.slice(0, LABEL_BYTES_MAX)
+    .replace(notFirst, '')
+  const cut = mapped.slice(0, lengthMax)
   const head = cut.replace(/-+$/, '')
   if (head.length === cut.length) return head
   const beyond = mapped.slice(cut.length).replace(/^-+/, '')
@@ -34,9 +46,36 @@ export interface AppNames {
 }
 
 /** Names `app` as Marathon and Mesos-DNS do: the path reversed, as labels and as one label. */
-export function namesOfApp(app: AppId): AppNames {
-  const reversed = app.slice(1).split('/').toReversed().join('.')
-  const labels = reversed.split('.').map(mangleLabel)
+export function namesOfApp(app: AppId, rule: LabelRule = 'rfc1123'): AppNames {
+  const reversed = reversedPath(app)
+  const labels = reversed.split('.').map(label => mangleLabel(label))
   const dotted = labels.filter(label => label !== '').join('.')
-  return { dotted, dashed: mangleLabel(reversed), exact: dotted === reversed }
+  return { dotted, dashed: mangleLabel(reversed, rule), exact: dotted === reversed }
+}
+
+/** Where Kubernetes would have an app. */
+export interface ServiceNames {
+  /** The last part of the app's path. */
+  readonly service: string
+  /** What comes before it, as one label, innermost first; `default` where nothing does. */
+  readonly namespace: string
+  /** True when the Kubernetes importer gives this very service and namespace this id. */
+  readonly exact: boolean
+}
+
+/**
+ * Names `app` as Kubernetes does, by the rule of our importer turned around: `/web` is
+ * the service `web` of the namespace `default`, `/shop/web` that of the namespace `shop`.
+ * Deeper paths, which no importer makes, join what comes before: `/eu/shop/web` is in `shop-eu`.
+ */
+export function serviceNamesOf(app: AppId): ServiceNames {
+  const [service, ...parents] = app.slice(1).split('/').toReversed()
+  const namespace = parents.length === 0 ? 'default' : mangleLabel(parents.join('.'))
+  const names = { service: mangleLabel(service!), namespace }
+  const imported = namespace === 'default' ? `/${names.service}` : `/${namespace}/${names.service}`
+  return { ...names, exact: imported === app }
+}
+
+function reversedPath(app: AppId): string {
+  return app.slice(1).split('/').toReversed().join('.')
 }

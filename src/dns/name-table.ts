@@ -1,6 +1,5 @@
 import type { AppId } from '../model/ids.ts'
-import { mangleLabel, namesOfApp } from './labels.ts'
-import { LABEL_BYTES_MAX } from './records.ts'
+import { isWithin, RANK, splitFirst, type Claim } from './name-claims.ts'
 
 /** A name that more than one thing claims. */
 export interface NameConflict {
@@ -12,6 +11,12 @@ export interface NameConflict {
   readonly lost: readonly string[]
 }
 
+/** An app as far as names go. */
+export interface NamedApp {
+  readonly id: AppId
+  readonly aliases: readonly string[]
+}
+
 /**
  * Who owns which name. Several apps may claim one (`/shop/web` and `/web-shop`
  * are both `web-shop`): the claim of the lowest rank wins, then the app whose id
@@ -19,56 +24,93 @@ export interface NameConflict {
  * answer was rejected: it would send clients to the wrong service half the time.
  */
 export interface NameTable {
-  /** Replaces all claims of `app`. */
-  claim(app: AppId, aliases: readonly string[]): void
+  /** Replaces all claims of an app. */
+  claim(app: NamedApp): void
   release(app: AppId): void
   ownerOf(name: string): AppId | undefined
+  /** True for an address name that is not for the app which claims it. */
+  isReserved(name: string): boolean
   /** True when there are names below `name`. */
   hasBelow(name: string): boolean
-  /** The name of `app` that its slots' own names hang below; nothing when it lost every name. */
+  /** The best name of an app, which its slots' own names hang below; nothing when it lost every name. */
   homeOf(app: AppId): string | undefined
-  /** @param slotLabelsOf The slots that an app has now. */
-  conflicts(slotLabelsOf: (app: AppId) => Iterable<string>): NameConflict[]
+  /** The names that an app has, best first. */
+  namesOf(app: AppId): string[]
+  conflicts(): NameConflict[]
+  /** The conflicts that `apps` would be in if they were claimed now. Costs what the apps have names, not what the table has. */
+  conflictsWith(apps: readonly NamedApp[]): NameConflict[]
 }
 
-interface Claim {
-  readonly name: string
-  readonly app: AppId
-  /** 0: the id itself; 1: its one-label form, or cut to fit; 2: made to get around a limit; 3: an alias. */
-  readonly rank: number
+/** What a table is for. */
+export interface NameTableOptions {
+  readonly claimsOf: (app: AppId, aliases: readonly string[]) => readonly Claim[]
+  /** Subdomains whose address names are not for the ids of apps, and whose they are, in words. */
+  readonly reserved?: ReadonlyMap<string, string>
+  /** What `label` before a name of `app` always is, in words, even where an app has a name that reads so. */
+  readonly meaningOf?: (label: string, app: AppId) => string | undefined
 }
 
-/** Makes an empty table. Address names in and below `reserved` are not for apps. */
-export function createNameTable(reserved: string): NameTable {
+/** A conflict, and all apps that are in it. */
+interface Found {
+  readonly conflict: NameConflict
+  readonly apps: readonly AppId[]
+}
+
+/** Makes an empty table. */
+export function createNameTable(options: NameTableOptions): NameTable {
+  return createTable(options)
+}
+
+function createTable(options: NameTableOptions): NameTable & { found(): Found[] } {
+  const { claimsOf, reserved = new Map<string, string>(), meaningOf = () => undefined } = options
   const byName = new Map<string, readonly Claim[]>()
-  const byApp = new Map<AppId, readonly Claim[]>()
+  const byApp = new Map<AppId, { readonly app: NamedApp; readonly claims: readonly Claim[] }>()
   const below = new Map<string, number>()
 
   return {
-    claim: (app, aliases) => {
-      release(app)
-      const claims = claimsOf(app, aliases, reserved)
-      byApp.set(app, claims)
+    claim: app => {
+      release(app.id)
+      const claims = claimsOf(app.id, app.aliases)
+      byApp.set(app.id, { app, claims })
       for (const claim of claims) {
-        const others = byName.get(claim.name) ?? []
-        byName.set(claim.name, [...others, claim].toSorted(compareClaims))
+        const others = byName.get(claim.name)
+        byName.set(
+          claim.name,
+          others === undefined ? [claim] : [...others, claim].toSorted(compareClaims),
+        )
         for (const ancestor of ancestorsOf(claim.name)) count(ancestor, 1)
       }
     },
     release,
     ownerOf,
+    isReserved: name => {
+      const [first] = byName.get(name) ?? []
+      return !isServiceClaim(first) && reservedFor(name) !== undefined
+    },
     hasBelow: name => below.has(name),
-    homeOf: app =>
-      byApp.get(app)?.find(({ name }) => ownerOf(name) === app && !isReserved(name))?.name,
-    conflicts: slotLabelsOf => [...contested(), ...hiddenBySlots(slotLabelsOf)],
+    homeOf: app => byApp.get(app)?.claims.find(isMet)?.name,
+    namesOf: app => (byApp.get(app)?.claims ?? []).filter(isMet).map(({ name }) => name),
+    conflicts: () => found().map(({ conflict }) => conflict),
+    conflictsWith,
+    found,
+  }
+
+  function found(): Found[] {
+    return [...contested(), ...hidden()]
   }
 
   function ownerOf(name: string): AppId | undefined {
     return byName.get(name)?.[0]?.app
   }
 
+  /** True for a claim that got its name. */
+  function isMet(claim: Claim): boolean {
+    const { name, app } = claim
+    return ownerOf(name) === app && (isServiceClaim(claim) || reservedFor(name) === undefined)
+  }
+
   function release(app: AppId): void {
-    for (const { name } of byApp.get(app) ?? []) {
+    for (const { name } of byApp.get(app)?.claims ?? []) {
       const rest = byName.get(name)!.filter(claim => claim.app !== app)
       if (rest.length > 0) byName.set(name, rest)
       else byName.delete(name)
@@ -83,63 +125,63 @@ export function createNameTable(reserved: string): NameTable {
     else below.delete(name)
   }
 
-  function isReserved(name: string): boolean {
-    return name === reserved || name.endsWith(`.${reserved}`)
+  function reservedFor(name: string): string | undefined {
+    if (reserved.size === 0) return undefined
+    const subdomain = name.slice(name.lastIndexOf('.') + 1)
+    return reserved.get(subdomain)
   }
 
-  function contested(): NameConflict[] {
-    return Array.from(byName, ([name, [first, ...others]]) =>
-      isReserved(name)
-        ? { name, kept: 'the names of nodes', lost: [first!, ...others].map(({ app }) => app) }
-        : { name, kept: first!.app, lost: others.map(({ app }) => app) },
-    ).filter(({ lost }) => lost.length > 0)
+  function contested(): Found[] {
+    return Array.from(byName, ([name, claims]) => {
+      const reservedTo = reservedFor(name)
+      const apps = claims.map(({ app }) => app)
+      if (reservedTo === undefined || isServiceClaim(claims[0])) {
+        return { conflict: { name, kept: apps[0]!, lost: apps.slice(1) }, apps }
+      }
+      return { conflict: { name, kept: reservedTo, lost: apps }, apps }
+    }).filter(({ conflict }) => conflict.lost.length > 0)
   }
 
   /** Apps with a name such as `2.web`, where `web` is another app: it is that one's slot 2. */
-  function hiddenBySlots(slotLabelsOf: (app: AppId) => Iterable<string>): NameConflict[] {
+  function hidden(): Found[] {
     return [...byName.keys()].flatMap(name => {
       const [label, parent] = splitFirst(name)
       const parentApp = parent === undefined ? undefined : ownerOf(parent)
       const app = ownerOf(name)!
       if (parentApp === undefined || parentApp === app) return []
-      if (!isSlotNumber(label) && ![...slotLabelsOf(parentApp)].includes(label)) return []
-      return [{ name, kept: `slot ${label} of ${parentApp}`, lost: [app] }]
+      const kept = meaningOf(label, parentApp)
+      return kept === undefined
+        ? []
+        : [{ conflict: { name, kept, lost: [app] }, apps: [parentApp, app] }]
     })
   }
-}
 
-/** True for a label that always means a slot when it stands before the name of an app, even of one that is not there now. */
-export function isSlotNumber(label: string): boolean {
-  return /^(?:0|[1-9]\d*)$/.test(label)
-}
-
-/** The first label of a name, and what follows it. */
-export function splitFirst(name: string): [first: string, rest: string | undefined] {
-  const dot = name.indexOf('.')
-  return dot < 0 ? [name, undefined] : [name.slice(0, dot), name.slice(dot + 1)]
-}
-
-/** All names that an app asks for, best first: the first that it gets is what its slots hang below. */
-function claimsOf(app: AppId, aliases: readonly string[], reserved: string): Claim[] {
-  const { dotted, dashed, exact } = namesOfApp(app)
-  const dottedRank = exact ? 0 : 1
-  const wanted: Omit<Claim, 'app'>[] = [
-    { name: dashed, rank: dashed === dotted ? dottedRank : 1 },
-    { name: dotted, rank: dottedRank },
-    // `node` is where nodes are, so the app `/node` is found here.
-    ...(dashed === reserved ? [{ name: `${reserved}-app`, rank: 2 }] : []),
-    ...aliases.map(alias => ({ name: mangleLabel(alias), rank: 3 })),
-  ]
-  const claims = new Map<string, Claim>()
-  for (const { name, rank } of wanted) {
-    if (name !== '' && !claims.has(name)) claims.set(name, { name, app, rank })
-    // `_web` must fit a label too: the longest ones are also known without their last character.
-    const [first, rest] = splitFirst(name)
-    if (first.length < LABEL_BYTES_MAX) continue
-    const short = [first.slice(0, -1), ...(rest === undefined ? [] : [rest])].join('.')
-    if (!claims.has(short)) claims.set(short, { name: short, app, rank: 2 })
+  function conflictsWith(apps: readonly NamedApp[]): NameConflict[] {
+    const ids = new Set(apps.map(({ id }) => id))
+    const near = new Set<AppId>()
+    for (const { id, aliases } of apps) {
+      for (const { name } of claimsOf(id, aliases)) {
+        for (const claim of byName.get(name) ?? []) near.add(claim.app)
+        const [, parent] = splitFirst(name)
+        const parentApp = parent === undefined ? undefined : ownerOf(parent)
+        if (parentApp !== undefined) near.add(parentApp)
+        if (!below.has(name)) continue
+        for (const [other, [first]] of byName) if (isWithin(other, name)) near.add(first!.app)
+      }
+    }
+    const table = createTable(options)
+    for (const id of near) if (!ids.has(id)) table.claim(byApp.get(id)!.app)
+    for (const app of apps) table.claim(app)
+    return table
+      .found()
+      .filter(({ apps: involved }) => involved.some(app => ids.has(app)))
+      .map(({ conflict }) => conflict)
   }
-  return [...claims.values()]
+}
+
+/** Kubernetes' names are the only ones that lead into a reserved subdomain. */
+function isServiceClaim(claim: Claim | undefined): boolean {
+  return claim !== undefined && claim.rank <= RANK.serviceMade
 }
 
 function compareClaims(one: Claim, other: Claim): number {

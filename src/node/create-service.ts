@@ -1,7 +1,7 @@
 import { createToken, parseToken, TOKEN_ADDRESSES_MAX } from '../gossip/token.ts'
 import type { Transport } from '../gossip/transport.ts'
 import { runtimeOf } from '../model/app.ts'
-import { slotIdOf, type NodeId, type TaskId } from '../model/ids.ts'
+import type { TaskId } from '../model/ids.ts'
 import { createExplain, type Explain } from '../placement/explain.ts'
 import type { PlacementInput } from '../placement/input.ts'
 import type { LogChunk, LogOptions } from '../runtime/runtime.ts'
@@ -14,6 +14,7 @@ import { dnsNames, resolve } from './resolve.ts'
 import type { Requests } from './requests.ts'
 import type { NodeService, NodeView, TaskView } from './service.ts'
 import type { TaskRunner } from './task-runner.ts'
+import { wantedSlots } from './wanted-slots.ts'
 
 /** How long another node may take to say that it will send a log, in milliseconds. */
 const LOGS_TIMEOUT_MS = 5_000
@@ -98,17 +99,8 @@ export function createService(options: CreateServiceOptions): NodeService {
     tasks,
     placedOn: slot => machine.placed.placement.placed.get(slot),
     slots: app => {
-      const { placed } = machine.placed.placement
       const wanted = machine.doc.read().apps.get(app)
-      if (wanted === undefined) return []
-      const suffixes: readonly (number | NodeId)[] =
-        wanted.spec.mode === 'global'
-          ? machine.placed.input.nodes.map(({ id }) => id)
-          : Array.from({ length: wanted.instances }, (_, index) => index)
-      return suffixes
-        .map(suffix => slotIdOf(app, suffix))
-        .filter(slot => wanted.spec.mode === 'replicated' || placed.has(slot))
-        .map(slot => ({ slot, node: placed.get(slot) }))
+      return wanted === undefined ? [] : [...wantedSlots(machine, wanted)]
     },
     explain: slot => {
       const { input } = machine.placed

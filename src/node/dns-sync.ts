@@ -1,33 +1,59 @@
-import type { DnsApp, DnsTask, DnsView } from '../dns/dns-view.ts'
+import type { DnsApp, DnsTask, DnsView, MesosView } from '../dns/dns-view.ts'
 import { applyChange, type ZoneChange } from '../dns/zone-change.ts'
 import { createZone, type Zone } from '../dns/zone.ts'
-import { slotSuffix, type AppId, type TaskId } from '../model/ids.ts'
-import { isFinal, isServing } from '../model/task.ts'
+import type { Desired, DesiredApp } from '../model/desired.ts'
+import { slotSuffix, type AppId, type NodeId, type SlotId } from '../model/ids.ts'
+import type { NodeRecord } from '../model/node-record.ts'
+import type { Placement } from '../placement/input.ts'
+import {
+  changedApps,
+  dnsNode,
+  dnsTask,
+  makeSide,
+  weightOf,
+  type Side,
+  type SideFacts,
+} from './dns-side.ts'
 import type { NodeMachine } from './machine/node-machine.ts'
+import { labelsOf } from './machine/placement-input.ts'
+import { DOMAIN } from './options.ts'
+import { wantedSlots } from './wanted-slots.ts'
 
-/** The zone's name. */
-export const DOMAIN = 'shoal'
+/** Slots without a task that DNS can explain, for each app. */
+const MISSING_MAX = 12
 
-/** How long clients may keep an answer, in seconds: what is out of date for so long at most. */
-export const TTL_SECONDS = 1
+/** What a node's zones are called, and how long their answers last. */
+export interface DnsSyncOptions {
+  readonly name: string
+  readonly ttlSeconds: number
+  readonly mesos: MesosView | undefined
+}
 
 /**
- * Keeps the zone equal to what the node knows: desired apps, their tasks as the
- * nodes tell them, and who is alive. Only what changed is put in anew.
+ * Keeps the zones equal to what the node knows: desired apps, their tasks as the
+ * nodes tell them, and who is alive. Only what changed is looked at: with ten
+ * thousand apps a task that comes up is in DNS within milliseconds.
  */
 export class DnsSync {
   /** The zones before the first update: what threads with zones of their own begin with. */
   readonly view: DnsView
   readonly zone: Zone
   readonly #machine: NodeMachine
-  readonly #apps = new Map<AppId, string>()
+  readonly #apps = new Map<AppId, DesiredApp>()
+  readonly #sides = new Map<NodeId, Side>()
+  /** Apps of which something depends on the placement: a slot with two tasks, or with none. */
+  readonly #unsettled = new Set<AppId>()
+  #placement: Placement | undefined
+  /** The apps that the nodes' weights were made from. */
+  #weighed: Desired['apps'] | undefined
   #nodes = ''
 
-  constructor(machine: NodeMachine, name: string) {
+  constructor(machine: NodeMachine, { name, ttlSeconds, mesos }: DnsSyncOptions) {
     this.#machine = machine
     this.view = {
       domain: DOMAIN,
-      ttlSeconds: TTL_SECONDS,
+      mesos,
+      ttlSeconds,
       // Seconds since 2020, so that a restarted daemon does not go back in it (RFC 1982).
       serial: Math.floor(Date.now() / 1000 - 1_577_836_800) >>> 0,
       self: { name },
@@ -38,79 +64,130 @@ export class DnsSync {
   }
 
   /**
-   * Brings the zone up to date.
+   * Brings the zones up to date.
    *
    * @returns What changed, for the zones of the threads that answer.
    */
   update(): ZoneChange[] {
-    const changes = this.#changes()
+    const changes = [...this.#changes()]
     for (const change of changes) applyChange(this.zone, change)
     return changes
   }
 
-  #changes(): ZoneChange[] {
-    const changes: ZoneChange[] = []
-    const { book, members, doc } = this.#machine
-    const desired = doc.read()
-    const nodes = book.records().map(({ node, name, address }) => ({
-      name,
-      address,
-      alive: members.isAlive(node),
-    }))
+  *#changes(): Generator<ZoneChange> {
+    const changed = this.#changedSides()
+    const nodes = Array.from(this.#sides.values(), dnsNode)
     const nodesKey = JSON.stringify(nodes)
     if (nodesKey !== this.#nodes) {
       this.#nodes = nodesKey
-      changes.push({ kind: 'nodes', nodes })
+      yield { kind: 'nodes', nodes }
     }
-    const tasks = this.#tasksByApp()
-    for (const [id, { spec }] of desired.apps) {
-      const app: DnsApp = { id, aliases: spec.aliases, tasks: tasks.get(id) ?? [] }
-      const key = JSON.stringify(app)
-      if (this.#apps.get(id) === key) continue
-      this.#apps.set(id, key)
-      changes.push({ kind: 'app', app })
+    const { placement } = this.#machine.placed
+    if (placement !== this.#placement) {
+      this.#placement = placement
+      for (const app of this.#unsettled) changed.add(app)
     }
+    const { apps } = this.#machine.doc.read()
+    for (const [id, app] of apps) {
+      if (this.#apps.get(id) === app && !changed.has(id)) continue
+      this.#apps.set(id, app)
+      yield { kind: 'app', app: this.#picture(app) }
+    }
+    if (this.#apps.size === apps.size) return
     for (const id of this.#apps.keys()) {
-      if (desired.apps.has(id)) continue
+      if (apps.has(id)) continue
       this.#apps.delete(id)
-      changes.push({ kind: 'app-removed', app: id })
+      this.#unsettled.delete(id)
+      yield { kind: 'app-removed', app: id }
     }
-    return changes
   }
 
-  #tasksByApp(): Map<AppId, OrderedTask[]> {
-    const { book, members, placed } = this.#machine
-    const byApp = new Map<AppId, OrderedTask[]>()
-    for (const record of book.records()) {
-      const { node, name, address, tasks } = record
-      // A node that is back is not believed by the record of its life before.
-      const isAlive = members.reliableSinceMs(record) !== undefined
-      for (const task of tasks) {
-        if (isFinal(task.state)) continue
-        const suffix = slotSuffix(task.slot)
-        const entry = {
-          slot: task.slot,
-          suffix: suffix === node ? name : suffix,
-          address,
-          ports: task.ports,
-          serving: isAlive && isServing(task),
-          node: name,
-          task: task.id,
-          isOwners: placed.placement.placed.get(task.slot) === node,
-        }
-        const list = byApp.get(task.app)
-        if (list === undefined) byApp.set(task.app, [entry])
-        else list.push(entry)
-      }
+  /** Reads the records that changed. Returns the apps that they change. */
+  #changedSides(): Set<AppId> {
+    const changed = new Set<AppId>()
+    const records = this.#machine.book.records()
+    const desired = this.#machine.doc.read()
+    for (const record of records) {
+      const before = this.#sides.get(record.node)
+      const after = this.#side(record, before, desired)
+      if (after === before) continue
+      this.#sides.set(record.node, after)
+      for (const app of changedApps(before, after)) changed.add(app)
     }
-    for (const [app, tasks] of byApp) byApp.set(app, ownersFirst(tasks))
-    return byApp
+    this.#weighed = desired.apps
+    if (this.#sides.size === records.length) return changed
+    const known = new Set(records.map(({ node }) => node))
+    for (const [node, side] of this.#sides) {
+      if (known.has(node)) continue
+      this.#sides.delete(node)
+      for (const app of changedApps(side, undefined)) changed.add(app)
+    }
+    return changed
+  }
+
+  /** The very same as before when nothing about the node changed. */
+  #side(record: NodeRecord, before: Side | undefined, { apps, nodes }: Desired): Side {
+    const { members } = this.#machine
+    const { node, name, address } = record
+    const verdict = members.verdict(node)?.kind ?? 'unseen'
+    const isWeighed = before?.record === record && apps === this.#weighed
+    const facts: SideFacts = {
+      name,
+      addresses: [address],
+      zone: labelsOf(record, nodes.get(node))['zone'] ?? '',
+      weight: isWeighed ? before.facts.weight : weightOf(record, apps),
+      verdict,
+      isReliable: verdict !== 'alive' || members.reliableSinceMs(record) !== undefined,
+    }
+    const isSame =
+      before?.record === record && JSON.stringify(before.facts) === JSON.stringify(facts)
+    return isSame ? before : makeSide(record, facts)
+  }
+
+  #picture(app: DesiredApp): DnsApp {
+    const { id, spec, instances } = app
+    const sides = [...this.#sides.values()]
+    const told = sides.flatMap(side =>
+      (side.tasks.get(id) ?? []).map(task => ({
+        task: dnsTask(side, task),
+        isOwners: this.#placement?.placed.get(task.slot) === side.record.node,
+      })),
+    )
+    const slots = new Set(told.map(({ task }) => task.slot))
+    const isGlobal = spec.mode === 'global'
+    const wanted = isGlobal ? [...wantedSlots(this.#machine, app)].length : instances
+    const missing = slots.size < wanted ? [...this.#missing(app, slots)] : []
+    if (missing.length > 0 || slots.size < told.length) this.#unsettled.add(id)
+    else this.#unsettled.delete(id)
+    return {
+      id,
+      aliases: spec.aliases,
+      tasks: told.toSorted(ownersFirst).map(({ task }) => task),
+      wanted,
+      missing,
+    }
+  }
+
+  /** The first slots that have no task, and what each waits for. */
+  *#missing(app: DesiredApp, slots: ReadonlySet<SlotId>): Generator<DnsApp['missing'][number]> {
+    let count = 0
+    for (const { slot, node } of wantedSlots(this.#machine, app)) {
+      if (slots.has(slot)) continue
+      if (count++ === MISSING_MAX) return
+      const owner = node === undefined ? undefined : this.#sides.get(node)
+      const reason =
+        this.#placement?.unplaced.get(slot)?.summary ??
+        owner?.waits.get(slot) ??
+        `is to start${owner === undefined ? '' : ` on ${owner.facts.name}`}`
+      const suffix = slotSuffix(slot)
+      yield { suffix: suffix === node ? (owner?.facts.name ?? suffix) : suffix, reason }
+    }
   }
 }
 
 /** A task with what decides which of a slot's tasks is answered. */
-interface OrderedTask extends DnsTask {
-  readonly task: TaskId
+interface ToldTask {
+  readonly task: DnsTask
   /** True on the node that the slot belongs to. */
   readonly isOwners: boolean
 }
@@ -119,9 +196,6 @@ interface OrderedTask extends DnsTask {
  * While a slot moves two tasks of it serve, and the zone tells the first that does:
  * that is to be the task of the node which the slot belongs to.
  */
-function ownersFirst(tasks: readonly OrderedTask[]): OrderedTask[] {
-  return tasks.toSorted(
-    (one, other) =>
-      Number(other.isOwners) - Number(one.isOwners) || (one.task < other.task ? -1 : 1),
-  )
+function ownersFirst(one: ToldTask, other: ToldTask): number {
+  return Number(other.isOwners) - Number(one.isOwners) || (one.task.task < other.task.task ? -1 : 1)
 }

@@ -2,6 +2,8 @@ import { statfsSync } from 'node:fs'
 import { availableParallelism, homedir, hostname, networkInterfaces, totalmem } from 'node:os'
 import { isIP } from 'node:net'
 import { join } from 'node:path'
+import type { LabelRule } from '../dns/labels.ts'
+import { isDnsLabel } from '../model/app.ts'
 import type { Capacity } from '../model/node-record.ts'
 
 /** Gossip (TCP) and liveness (UDP) share this port number by default. */
@@ -14,6 +16,18 @@ export const DEFAULT_API_PORT = 8080
 export const DEFAULT_DNS_PORT = 53
 /** The port of DNS where {@link DEFAULT_DNS_PORT} is taken, or needs rights that the daemon has not. */
 export const FALLBACK_DNS_PORT = 7453
+
+/** The name of the cluster's own zone. */
+export const DOMAIN = 'shoal'
+
+/** Where Mesos-DNS has its names. No real top-level domain, so it stands in nobody's way. */
+export const DEFAULT_MESOS_DOMAIN = 'mesos'
+
+/** Short, because DNS is how clients learn that a task is gone. */
+export const DEFAULT_DNS_TTL_SECONDS = 1
+
+/** Longer than this, a dead task is asked for longer than Mesos-DNS's minute. */
+const DNS_TTL_SECONDS_MAX = 60
 
 /** Everything that can be chosen about a node. Composed here, and read nowhere else. */
 export interface NodeOptions {
@@ -29,6 +43,12 @@ export interface NodeOptions {
   readonly apiPort: number
   /** Port of DNS on the advertised address; 0 takes a free one. Nothing: 53, or 7453 where 53 may not be bound. */
   readonly dnsPort: number | undefined
+  /** How long clients may keep an answer of DNS, in seconds: what is out of date for so long at most. More means fewer queries. @default 1 */
+  readonly dnsTtlSeconds: number
+  /** The second domain, with the names of Mesos-DNS; `none` for no such names. @default mesos */
+  readonly mesosDomain: string
+  /** What labels may be there: `rfc952` for clients whose Mesos-DNS had `enforceRFC952`. @default rfc1123 */
+  readonly mesosLabels: LabelRule
   /** The Docker engine's socket, or `none`. @default /var/run/docker.sock */
   readonly docker: string
   /** What constraints can ask for. `zone` also spreads an app's slots. @default {} */
@@ -81,6 +101,9 @@ export function nodeOptions(choices: NodeChoices): NodeOptions {
     port: choices.port ?? DEFAULT_PORT,
     apiPort: choices.apiPort ?? DEFAULT_API_PORT,
     dnsPort: choices.dnsPort,
+    dnsTtlSeconds: checkTtl(choices.dnsTtlSeconds ?? DEFAULT_DNS_TTL_SECONDS),
+    mesosDomain: checkDomain(choices.mesosDomain ?? DEFAULT_MESOS_DOMAIN),
+    mesosLabels: choices.mesosLabels ?? 'rfc1123',
     docker: choices.docker ?? '/var/run/docker.sock',
     labels: choices.labels ?? {},
     join: choices.join,
@@ -113,6 +136,22 @@ export function bindAddress(advertise: string): string {
   const own = Object.values(networkInterfaces()).flatMap(list => list ?? [])
   if (own.some(({ address }) => address === advertise)) return advertise
   return isIP(advertise) === 6 ? '::' : '0.0.0.0'
+}
+
+function checkTtl(seconds: number): number {
+  if (Number.isInteger(seconds) && seconds >= 0 && seconds <= DNS_TTL_SECONDS_MAX) return seconds
+  throw new OptionError(
+    `--dns-ttl must be from 0 to ${DNS_TTL_SECONDS_MAX} seconds, got ${seconds}`,
+  )
+}
+
+function checkDomain(text: string): string {
+  const domain = text.toLowerCase().replace(/\.$/, '')
+  const isName = domain.length <= 100 && domain.split('.').every(label => isDnsLabel(label))
+  if (isName && domain !== DOMAIN && !domain.endsWith('.arpa')) return domain
+  throw new OptionError(
+    `--mesos-domain must be a domain of at most 100 characters other than ${DOMAIN}, or "none", got ${text}`,
+  )
 }
 
 function isLoopback(address: string): boolean {

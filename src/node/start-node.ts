@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Logger } from 'pino'
+import type { MesosView } from '../dns/dns-view.ts'
 import { startLibp2pTransport } from '../gossip/libp2p-transport.ts'
 import { startLiveness, type Liveness } from '../gossip/liveness/start-liveness.ts'
 import type { Transport, TransportListener } from '../gossip/transport.ts'
@@ -14,7 +15,7 @@ import { createNodeKey, createVerify } from '../util/keys.ts'
 import { createAdmissionGate } from './admission-gate.ts'
 import { createCallServices } from './call-services.ts'
 import { createService, localLogs } from './create-service.ts'
-import { DnsSync, DOMAIN } from './dns-sync.ts'
+import { DnsSync } from './dns-sync.ts'
 import { EventLog } from './event-log.ts'
 import { explainListen } from './explain-listen.ts'
 import { startLoop, type Loop } from './loop.ts'
@@ -28,7 +29,7 @@ import { createNewsCheck } from './news-check.ts'
 import { openFolder, type OpenFolder } from './open-cluster.ts'
 import { openDns } from './open-dns.ts'
 import { openGuard } from './open-guard.ts'
-import { bindAddress, machineCapacity, type NodeOptions } from './options.ts'
+import { bindAddress, DOMAIN, machineCapacity, type NodeOptions } from './options.ts'
 import { PeerSync } from './peer-sync.ts'
 import { createPerform } from './perform-effect.ts'
 import { Requests } from './requests.ts'
@@ -158,7 +159,11 @@ export async function startNode(
 
   const gate = createAdmissionGate(transport, machine.admitted)
   stack.defer(() => gate.close())
-  const dnsSync = new DnsSync(machine, options.name)
+  const dnsSync = new DnsSync(machine, {
+    name: options.name,
+    ttlSeconds: options.dnsTtlSeconds,
+    mesos: mesosView(options),
+  })
   const dns = await openDns(options, dnsSync.view, log)
   stack.defer(() => dns.close())
   const peers = new PeerSync({ machine, transport, liveness, store: folder.store })
@@ -287,6 +292,10 @@ function factsOf(options: NodeOptions): NodeFacts {
     capacity: machineCapacity(options.dataDir),
     version: VERSION,
   }
+}
+
+function mesosView({ mesosDomain, mesosLabels, apiPort }: NodeOptions): MesosView | undefined {
+  return mesosDomain === 'none' ? undefined : { domain: mesosDomain, rule: mesosLabels, apiPort }
 }
 
 function addressOptions(

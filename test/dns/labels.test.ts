@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import t from 'tap'
-import { mangleLabel, namesOfApp } from '../../src/dns/labels.ts'
+import { mangleLabel, namesOfApp, serviceNamesOf } from '../../src/dns/labels.ts'
 import { appId } from './make-view.ts'
 
 t.test('mangleLabel() follows the RFC 1123 rules of Mesos-DNS', async t => {
@@ -21,6 +21,49 @@ t.test('mangleLabel() follows the RFC 1123 rules of Mesos-DNS', async t => {
     [`${'a'.repeat(62)}--`, 'a'.repeat(62)],
   ]
   for (const [name, label] of cases) t.equal(mangleLabel(name), label, name)
+})
+
+t.test('mangleLabel() gives what Mesos-DNS gives, by either rule', async t => {
+  const long = 'fdgsf---gs7-fgs--d7fddg123456789012345678901234567890123456789'
+  const cases: [name: string, rfc1123: string, rfc952: string][] = [
+    ['4abc123', '4abc123', 'abc123'],
+    ['-4abc123', '4abc123', 'abc123'],
+    ['a.c.d_de.', 'a-c-d-de', 'a-c-d-de'],
+    ['---a---b', 'a---b', 'a---b'],
+    ['r29f.dev.angrypigs', 'r29f-dev-angrypigs', 'r29f-dev-angrypigs'],
+    ['fd%gsf---gs7-f$gs--d7fddg-123', 'fdgsf---gs7-fgs--d7fddg-123', 'fdgsf---gs7-fgs--d7fddg1'],
+    [
+      '89fdgsf---gs7-fgs--d7fddg---123',
+      '89fdgsf---gs7-fgs--d7fddg---123',
+      'fdgsf---gs7-fgs--d7fddg1',
+    ],
+    ['89fdgsf---gs7-fgs--d7fddg-', '89fdgsf---gs7-fgs--d7fddg', 'fdgsf---gs7-fgs--d7fddg'],
+    [`%%${long}---123`, `${long}1`, 'fdgsf---gs7-fgs--d7fddg1'],
+    [
+      'chronos with a space AND MIXED CASE-2.0.1',
+      'chronoswithaspaceandmixedcase-2-0-1',
+      'chronoswithaspaceandmixe',
+    ],
+    [
+      'chronos with a space AND----------MIXED--',
+      'chronoswithaspaceand----------mixed',
+      'chronoswithaspaceandmixe',
+    ],
+    [`hello${'-'.repeat(56)}f`, `hello${'-'.repeat(56)}f`, 'hellof'],
+    [`hello${'-'.repeat(58)}f`, 'hellof', 'hellof'],
+  ]
+  for (const [name, rfc1123, rfc952] of cases) {
+    t.equal(mangleLabel(name), rfc1123, `${name} by RFC 1123`)
+    t.equal(mangleLabel(name, 'rfc952'), rfc952, `${name} by RFC 952`)
+  }
+})
+
+t.test('mangleLabel() by RFC 952 begins with a letter and ends with none too many', async () => {
+  fc.assert(
+    fc.property(fc.string({ maxLength: 200 }), name =>
+      /^(?:[a-z][a-z0-9-]{0,23})?$/.test(mangleLabel(name, 'rfc952')),
+    ),
+  )
 })
 
 t.test('mangleLabel() always gives a label or nothing', async () => {
@@ -44,5 +87,18 @@ t.test('namesOfApp() reverses the path', async t => {
   ]
   for (const [id, dotted, dashed, exact] of cases) {
     t.strictSame(namesOfApp(appId(id)), { dotted, dashed, exact }, id)
+  }
+})
+
+t.test('serviceNamesOf() turns the rule of the Kubernetes importer around', async t => {
+  const cases: [id: string, service: string, namespace: string, exact: boolean][] = [
+    ['/web', 'web', 'default', true],
+    ['/shop/web', 'web', 'shop', true],
+    ['/default/web', 'web', 'default', false],
+    ['/eu/shop/web', 'web', 'shop-eu', false],
+    ['/shop/web.v2', 'web-v2', 'shop', false],
+  ]
+  for (const [id, service, namespace, exact] of cases) {
+    t.strictSame(serviceNamesOf(appId(id)), { service, namespace, exact }, id)
   }
 })

@@ -1,9 +1,9 @@
 import t from 'tap'
 import { applyChange, createZoneLog, type ZoneChange } from '../../src/dns/zone-change.ts'
 import { createZone, type Zone } from '../../src/dns/zone.ts'
-import { appId, makeApp, makeView } from './make-view.ts'
+import { appId, makeApp, makeNode, makeView } from './make-view.ts'
 
-const node = { name: 'n3', address: '10.0.0.3', alive: true }
+const node = makeNode('n3', '10.0.0.3')
 const changes: readonly ZoneChange[] = [
   { kind: 'app', app: makeApp('/web', 1) },
   { kind: 'nodes', nodes: [] },

@@ -3,7 +3,7 @@ import t, { type Test } from 'tap'
 import type { DnsApp } from '../../src/dns/dns-view.ts'
 import type { DnsRecord } from '../../src/dns/records.ts'
 import { createZone, type Zone } from '../../src/dns/zone.ts'
-import { appId, makeApp, makeView } from './make-view.ts'
+import { appId, makeApp, makeNode, makeView } from './make-view.ts'
 
 const http = { name: 'http', hostPort: 31_080 }
 const metrics = { name: 'metrics', hostPort: 31_090 }
@@ -173,6 +173,7 @@ t.test('conflicts: one app gets the name, whatever order they come in', async t 
     t.strictSame(ask(zone, '_web.shop._tcp.shoal'), ['SRV 31000 0.web.shop.shoal'])
     t.strictSame(zone.conflicts(), [
       { name: 'web-shop', kept: '/web-shop', lost: ['/shop/web', '/other'] },
+      { name: 'web-shop.default.svc', kept: '/web-shop', lost: ['/other'] },
     ])
     zone.remove(appId('/web-shop'))
     t.strictSame(ask(zone, 'web-shop.shoal'), ['A 10.2.0.1'], 'the next in line gets it')
@@ -203,16 +204,13 @@ t.test(
 )
 
 t.test('conflicts: two nodes of one name', async t => {
-  const nodes = [
-    { name: 'a.b', address: '10.0.0.2', alive: false },
-    { name: 'a-b', address: '10.0.0.3', alive: true },
-  ]
+  const nodes = [makeNode('a.b', '10.0.0.2', { alive: false }), makeNode('a-b', '10.0.0.3')]
   const zone = createZone(makeView([], { nodes }))
   t.strictSame(ask(zone, 'a-b.node.shoal'), ['A 10.0.0.3'])
   t.strictSame(zone.conflicts(), [
     { name: 'a-b.node', kept: 'node a-b at 10.0.0.3', lost: ['node a.b at 10.0.0.2'] },
   ])
-  zone.setNodes([{ name: 'a-b', address: '10.0.0.3', alive: false }])
+  zone.setNodes([makeNode('a-b', '10.0.0.3', { alive: false })])
   t.equal(ask(zone, 'a-b.node.shoal'), 'NODATA', 'a node that is not alive')
 })
 
@@ -304,9 +302,15 @@ t.test('every target of SRV and NS is a name of the zone with the right address'
   )
   fc.assert(
     fc.property(fc.uniqueArray(id), ids => {
-      const apps = ids.map((one, index) => makeApp(one, [{ address: `10.5.0.${index}` }]))
-      const zone = createZone(makeView(apps))
-      return [
+      const apps = ids.map((one, index) =>
+        makeApp(one, [
+          { address: `10.5.0.${index}`, node: index % 2 === 0 ? 'n1' : 'n2' },
+          { address: `10.6.0.${index}`, serving: false, running: true },
+        ]),
+      )
+      const mesos = { domain: 'mesos', rule: 'rfc1123', apiPort: 8080 } as const
+      const zone = createZone(makeView(apps, { mesos }))
+      const shown = [
         '_web._tcp',
         '_web-shop._tcp',
         '_web.shop._tcp',
@@ -314,11 +318,26 @@ t.test('every target of SRV and NS is a name of the zone with the right address'
         '_n1.node._tcp',
         '_0.web._tcp',
         '_0._tcp',
-      ]
-        .map(name => zone.find(`${name}.shoal`)!)
-        .every(({ glue }) =>
-          glue.every(({ name, address }) => ask(zone, name).includes(`A ${address}`)),
-        )
+        'all._web._tcp',
+        'near._web-shop._tcp',
+      ].map(name => `${name}.shoal`)
+      const inMesos = ['_web._tcp', '_web-shop._tcp', '_web.shop._tcp', '_0.web._tcp', '_node._tcp']
+      shown.push('mesos', '_leader._tcp.mesos', '_slave._tcp.mesos')
+      shown.push(
+        ...inMesos.flatMap(name => [`${name}.marathon.mesos`, `${name}.marathon.slave.mesos`]),
+      )
+      return shown
+        .map(name => zone.find(name)!)
+        .every(({ records, glue }) => {
+          const targets = new Set(
+            records.flatMap(record => ('target' in record ? [record.target] : [])),
+          )
+          return (
+            [...targets].every(target => glue.some(({ name }) => name === target)) &&
+            glue.every(({ name, address }) => ask(zone, name).includes(`A ${address}`)) &&
+            glue.every(({ name }) => ask(zone, name).length === 1)
+          )
+        })
     }),
     { numRuns: 300 },
   )

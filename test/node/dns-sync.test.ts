@@ -36,21 +36,30 @@ function answers(owner: string, sides: readonly Side[]): string[] {
     node: name as NodeId,
     name,
     address: `127.0.0.${index + 1}`,
+    multiaddrs: [],
+    labels: {},
+    capacity: { cpus: 4, memMb: 1000 },
+    waits: [],
     tasks,
   }))
   const unreliable = new Set(
     sides.filter(side => side.isReliable === false).map(({ name }) => name),
   )
+  const app = { id: web, spec, instances: 1 }
+  const desired = { apps: new Map([[web, app]]), nodes: new Map() }
   const machine = {
-    doc: { read: () => ({ apps: new Map([[web, { spec }]]), nodes: new Map() }) },
+    doc: { read: () => desired },
     book: { records: () => records },
     members: {
-      isAlive: () => true,
+      verdict: () => ({ kind: 'alive' }),
       reliableSinceMs: ({ node }: { node: string }) => (unreliable.has(node) ? undefined : 0),
     },
-    placed: { placement: { placed: new Map([[slot, owner]]) } },
+    placed: {
+      placement: { placed: new Map([[slot, owner]]), unplaced: new Map() },
+      input: { nodes: [] },
+    },
   } as unknown as NodeMachine
-  const sync = new DnsSync(machine, 'a')
+  const sync = new DnsSync(machine, { name: 'a', ttlSeconds: 1, mesos: undefined })
   sync.update()
   const found = sync.zone.find('_web._tcp.shoal')
   const addresses = new Map(found?.glue.map(({ name, address }) => [name, address]))

@@ -3,18 +3,29 @@ import { createNewsCheck } from '../../src/node/news-check.ts'
 
 type Machine = Parameters<typeof createNewsCheck>[0]
 
+interface Parts {
+  desired: object
+  record: object
+  verdict: { kind: string; incarnation: number }
+  placement: object
+}
+
 /** A machine of one node whose parts can be replaced one by one. */
-function machineOf(parts: { desired: object; record: object; isAlive: boolean }): Machine {
+function machineOf(parts: Parts): Machine {
   // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- only what the check looks at
   return {
     doc: { read: () => parts.desired },
     book: { records: () => [parts.record] },
-    members: { isAlive: () => parts.isAlive },
+    members: { verdict: () => ({ ...parts.verdict }) },
+    get placed() {
+      return { placement: parts.placement }
+    },
   } as unknown as Machine
 }
 
 void t.test('a news check says no until a part is replaced', async t => {
-  const parts = { desired: {}, record: { node: 'a' }, isAlive: true }
+  const alive = { kind: 'alive', incarnation: 1 }
+  const parts: Parts = { desired: {}, record: { node: 'a' }, verdict: alive, placement: {} }
   const isNews = createNewsCheck(machineOf(parts))
   t.equal(isNews(), true, 'the first look is news')
   t.equal(isNews(), false)
@@ -22,7 +33,9 @@ void t.test('a news check says no until a part is replaced', async t => {
   const changes: readonly (readonly [string, () => unknown])[] = [
     ['a document', () => (parts.desired = {})],
     ['a record', () => (parts.record = { node: 'a' })],
-    ['a verdict', () => (parts.isAlive = false)],
+    ['a verdict', () => (parts.verdict = { kind: 'suspect', incarnation: 1 })],
+    ['a new life', () => (parts.verdict = { kind: 'suspect', incarnation: 2 })],
+    ['a placement', () => (parts.placement = {})],
   ]
   for (const [what, change] of changes) {
     change()
