@@ -9,6 +9,7 @@ import type { AppSpec } from '../model/app.ts'
 import type { AppId, NodeId, RevisionId, SlotId, TaskId } from '../model/ids.ts'
 import type { NodeMode } from '../model/node-admin.ts'
 import type { Capacity } from '../model/node-record.ts'
+import type { HealReport } from '../node/machine/split-report.ts'
 import type { Problem } from '../model/problem.ts'
 import type { SettingName } from '../model/settings.ts'
 import type { Health, TaskPort, TaskState } from '../model/task.ts'
@@ -29,12 +30,28 @@ export interface StatusAnswer {
     readonly suspect: number
     /** Dead, left, or never heard of. */
     readonly missing: number
-    /** The names of those that are not alive, and since when. */
+    /** True when what this node sees is a majority of the admitted: more than half, or half with the first in the order of ids. */
+    readonly majority: boolean
+    /** When the first of the losses that still last began; absent when all nodes are alive. */
+    readonly sinceMs?: number
+    /** Those that are not alive, and when each stopped to answer: nothing for one that was not heard of since this daemon started. */
     readonly notAlive: readonly {
       readonly name: string
       readonly verdict: VerdictKind | 'unseen'
       readonly sinceMs: number | undefined
     }[]
+  }
+  /** What may be running on nodes that this one does not see, by their last word. */
+  readonly elsewhere: readonly ElsewhereLine[]
+  /** Nodes whose key is used by a second machine, and where that is. */
+  readonly twins: readonly { readonly node: string; readonly address: string }[]
+  /** Many nodes were lost at once, so tasks in place of lost ones are started slowly; absent otherwise. */
+  readonly brake?: {
+    readonly sinceMs: number
+    readonly lost: number
+    readonly of: number
+    /** Each node starts one such task in so long. */
+    readonly startIntervalMs: number
   }
   readonly apps: number
   readonly slots: { readonly wanted: number; readonly running: number; readonly pending: number }
@@ -45,6 +62,20 @@ export interface StatusAnswer {
     readonly lostAuthor: string
   }[]
   readonly dns: { readonly address: string; readonly port: number; readonly domain: string }
+}
+
+/** An app that may be running where this node does not see it. */
+export interface ElsewhereLine {
+  readonly app: AppId
+  /** With `stop`, a side that is no majority ends the app's tasks by itself. */
+  readonly isolated: 'keep' | 'stop'
+  readonly slots: readonly {
+    readonly slot: SlotId
+    /** The name of the missing node that had it. */
+    readonly node: string
+    /** True when a node that is seen has a task of the slot, too: it may be running twice. */
+    readonly alsoSeen: boolean
+  }[]
 }
 
 /** One line of `GET /v1/apps`. */
@@ -70,6 +101,8 @@ export interface TaskLine {
   readonly task?: TaskId
   readonly node: string
   readonly nodeVerdict?: VerdictKind | 'unseen'
+  /** True when this is only what was known last, because the node does not answer now. */
+  readonly lastKnown?: true
   readonly address?: string
   readonly state: TaskState
   readonly health: Health
@@ -233,6 +266,8 @@ export interface EventLine {
   readonly kind: string
   readonly subject: string
   readonly text: string
+  /** Of `healed`: who is back, and what ran on both sides. */
+  readonly report?: HealReport<string>
 }
 
 /** Every answer that is no success. */

@@ -9,21 +9,14 @@ import type {
   TaskLine,
   WhyAnswer,
 } from './shapes.ts'
+import { brakeOf, elsewhere, seenNodes, twins } from './split-view.ts'
 
 /** What this node sees of the cluster. */
 export function statusOf(service: NodeService, nowMs: number): StatusAnswer {
   const nodes = service.nodes()
-  const notAlive = nodes
-    .filter(node => verdictOf(node) !== 'alive')
-    .map(node => ({
-      name: node.name,
-      verdict: verdictOf(node),
-      sinceMs: node.verdict?.sinceMs,
-    }))
   const lines = appLines(service)
   const wanted = sum(lines.map(line => line.wanted))
   const running = sum(lines.map(line => line.running))
-  const suspect = notAlive.filter(({ verdict }) => verdict === 'suspect').length
   return {
     cluster: service.cluster,
     node: service.self,
@@ -31,13 +24,10 @@ export function statusOf(service: NodeService, nowMs: number): StatusAnswer {
     version: service.version,
     uptimeMs: Math.round(nowMs - service.startedAtMs),
     dataDir: service.dataDir,
-    nodes: {
-      admitted: nodes.length,
-      alive: nodes.length - notAlive.length,
-      suspect,
-      missing: notAlive.length - suspect,
-      notAlive,
-    },
+    nodes: seenNodes(service),
+    elsewhere: elsewhere(service),
+    twins: twins(service),
+    ...brakeOf(service),
     apps: lines.length,
     slots: { wanted, running, pending: Math.max(0, wanted - running) },
     conflicts: service.conflicts().map(({ app, kept, lost, lostAuthor }) => ({
@@ -270,6 +260,7 @@ export function taskLine({ node, task }: TaskView): TaskLine {
     task: id,
     node: node.name,
     nodeVerdict: verdictOf(node),
+    ...(verdictOf(node) !== 'alive' && { lastKnown: true }),
     state,
     health,
     revision,

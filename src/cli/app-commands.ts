@@ -9,12 +9,14 @@ import type {
   EditAnswer,
   LogLine,
   ResolveAnswer,
+  StatusAnswer,
   TaskLine,
   WhyAnswer,
 } from '../api/shapes.ts'
 import { formatProblem } from '../model/problem.ts'
 import { Client, CliError, UsageError, type Target } from './client.ts'
 import { showApp, showApps, showResolved, showTasks, showWhy, showStored } from './listings.ts'
+import { showElsewhere } from './status-listing.ts'
 import { parseCount, parsePair } from './option-values.ts'
 import { count, note, say, sayJson } from './print.ts'
 import { waitUntilServing } from './wait-until-serving.ts'
@@ -150,8 +152,10 @@ export function addAppCommands(program: Command): void {
     .option('--json', JSON_HELP)
     .action(async (app: string | undefined, flags: JsonFlag) => {
       const tasks = await client().get<TaskLine[]>('/v1/tasks', { app })
-      if (flags.json === true) sayJson(tasks)
-      else showTasks(tasks, Date.now())
+      if (flags.json === true) return sayJson(tasks)
+      showTasks(tasks, Date.now())
+      const { elsewhere } = await client().get<StatusAnswer>('/v1/status')
+      showElsewhere(elsewhere.filter(line => app === undefined || line.app === tasks[0]?.app))
     })
 
   program

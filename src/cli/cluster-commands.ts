@@ -2,8 +2,9 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Command } from 'commander'
 import type { EventLine, StatusAnswer } from '../api/shapes.ts'
 import { Client, CliError, type Target } from './client.ts'
-import { showEvent, showStatus } from './listings.ts'
+import { showEvent } from './listings.ts'
 import { note, say, sayJson } from './print.ts'
+import { showStatus } from './status-listing.ts'
 
 interface JsonFlag {
   readonly json?: boolean

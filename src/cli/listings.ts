@@ -3,43 +3,11 @@ import type {
   AppLine,
   EventLine,
   ResolveAnswer,
-  StatusAnswer,
   Stored,
   TaskLine,
   WhyAnswer,
 } from '../api/shapes.ts'
-import { ago, count, note, say, sayTable, span } from './print.ts'
-
-/** `shoal status`. */
-export function showStatus(status: StatusAnswer, nowMs: number): void {
-  const { nodes, slots, conflicts, dns } = status
-  const { admitted, alive } = nodes
-  say(
-    `node      ${status.name} (${status.node}), up ${span(status.uptimeMs)}, version ${status.version}`,
-  )
-  say(`cluster   ${status.cluster}`)
-  say(`nodes     I see ${alive} of ${count(admitted, 'admitted node')}`)
-  for (const { name, verdict, sinceMs } of nodes.notAlive) {
-    const since = sinceMs === undefined ? '' : ` for ${ago(sinceMs, nowMs)}`
-    say(
-      `          ${name} is ${verdict === 'unseen' ? 'not heard of since this daemon started' : `${verdict}${since}`}`,
-    )
-  }
-  if (alive * 2 <= admitted && admitted > 1) {
-    say('          this side is not a majority: the same work may be running on the other side')
-  }
-  say(
-    `apps      ${count(status.apps, 'app')}, ${slots.running} of ${count(slots.wanted, 'slot')} running`,
-  )
-  if (slots.pending > 0)
-    say(`          ${count(slots.pending, 'slot')} pending: see \`shoal ps\` and \`shoal why APP\``)
-  for (const { app, lost, kept, lostAuthor } of conflicts) {
-    say(
-      `conflict  ${app}: revision ${lost} (by ${lostAuthor}) lost against ${kept}; see \`shoal inspect ${app}\``,
-    )
-  }
-  say(`dns       ${dns.address} port ${dns.port}, domain ${dns.domain}`)
-}
+import { ago, note, say, sayTable } from './print.ts'
 
 /** `shoal ls`. */
 export function showApps(apps: readonly AppLine[]): void {
@@ -67,11 +35,11 @@ export function showTasks(tasks: readonly TaskLine[], nowMs: number): void {
     tasks.map(task => [
       task.slot,
       task.node === '' ? '-' : task.node,
-      task.state,
+      task.lastKnown === true ? `${task.state}?` : task.state,
       task.health === 'none' ? '-' : task.health,
       ago(task.sinceMs, nowMs) || '-',
       addressOf(task),
-      task.message.split('\n')[0]!,
+      messageOf(task),
     ]),
   )
 }
@@ -129,6 +97,14 @@ export function showResolved(answer: ResolveAnswer): void {
 /** A line of `shoal events`. */
 export function showEvent({ timeMs, kind, subject, text }: EventLine): void {
   say(`${new Date(timeMs).toISOString()}  ${kind.padEnd(8)}  ${subject}  ${text}`)
+}
+
+/** What is only last known says so, because it reads like what is. */
+function messageOf({ lastKnown, node, nodeVerdict, message }: TaskLine): string {
+  const text = message.split('\n')[0]!
+  if (lastKnown !== true) return text
+  const known = `last known: ${node} is ${nodeVerdict}`
+  return text === '' ? known : `${known}; ${text}`
 }
 
 function addressOf({ address, ports, state }: TaskLine): string {

@@ -5,7 +5,7 @@ import { ago, say, sayTable } from './print.ts'
 /** `shoal node ls`. */
 export function showNodes(nodes: readonly NodeLine[], nowMs: number): void {
   sayTable(
-    ['NODE', 'VERDICT', 'FOR', 'ADDRESS', 'TASKS', 'CPUS', 'MEM MB', 'DOCKER', 'LABELS'],
+    ['NODE', 'VERDICT', 'FOR', 'ADDRESS', 'TASKS', 'CPUS', 'MEM MB', 'DOCKER', 'VERSION', 'LABELS'],
     nodes.map(node => [
       `${node.name}${node.isSelf ? ' *' : ''}`,
       verdictOf(node),
@@ -15,6 +15,7 @@ export function showNodes(nodes: readonly NodeLine[], nowMs: number): void {
       node.capacity === undefined ? '-' : `${node.used.cpus}/${node.capacity.cpus}`,
       node.capacity === undefined ? '-' : `${node.used.memMb}/${node.capacity.memMb}`,
       node.docker ? 'yes' : 'no',
+      node.version ?? '-',
       pairsOf(node.labels),
     ]),
   )

@@ -82,7 +82,7 @@ export interface NodeRecord {
   readonly placementHash: string
   /** True when the node is about to leave: it keeps its tasks until others run them, and takes no new ones. */
   readonly leaving: boolean
-  // What came after 0.1 is absent in the records of 0.1, so all from here on is optional.
+  // Older versions know nothing of what is below, so all of it is optional (docs/decisions/0011-versions-side-by-side.md).
   /** False while the node has not been there for long enough to take slots over from others that serve them. */
   readonly steady?: boolean
   /** True when the node came and went too often lately: slots go elsewhere until it has been there for a while. */

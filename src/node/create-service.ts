@@ -9,6 +9,7 @@ import { createVerify, type NodeKey } from '../util/keys.ts'
 import { encodeLogsRequest, readLogPiece } from './call-services.ts'
 import type { EventLog } from './event-log.ts'
 import type { NodeEvent } from './machine/events.ts'
+import { isMajority } from './machine/majority.ts'
 import type { NodeMachine } from './machine/node-machine.ts'
 import { dnsNames, resolve } from './resolve.ts'
 import type { Requests } from './requests.ts'
@@ -51,6 +52,7 @@ export function createService(options: CreateServiceOptions): NodeService {
         name: record?.name ?? admittedName,
         isSelf: node === machine.self,
         verdict: machine.members.verdict(node),
+        awaySinceMs: machine.split.awaySinceMs(node),
         record,
       }
     })
@@ -96,6 +98,12 @@ export function createService(options: CreateServiceOptions): NodeService {
     history: app => machine.doc.history(app),
     conflicts: () => machine.doc.conflicts(),
     nodes,
+    seesMajority: () => {
+      const { admitted, members } = machine
+      const present = [...admitted].filter(node => members.isPresent(node))
+      return isMajority(new Set(present), admitted)
+    },
+    brake: () => machine.brake,
     tasks,
     placedOn: slot => machine.placed.placement.placed.get(slot),
     slots: app => {

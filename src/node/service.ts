@@ -8,6 +8,7 @@ import type { Task } from '../model/task.ts'
 import type { Explanation } from '../placement/explain.ts'
 import type { LogChunk } from '../runtime/runtime.ts'
 import type { ClusterEvent, EditResult, KnownVerdict } from './machine/events.ts'
+import type { Brake } from './machine/mass-loss.ts'
 import type { Resolved } from './resolve.ts'
 import type { Wait } from '../reconcile/plan.ts'
 
@@ -17,6 +18,8 @@ export interface NodeView {
   readonly name: string
   readonly isSelf: boolean
   readonly verdict: KnownVerdict | undefined
+  /** Since when it does not answer; nothing while it does, and for one that was never heard of. */
+  readonly awaySinceMs: number | undefined
   readonly record: NodeRecord | undefined
 }
 
@@ -40,6 +43,10 @@ export interface NodeService {
   history(app: AppId): AppHistory
   conflicts(): readonly Conflict[]
   nodes(): NodeView[]
+  /** True when the nodes that are there are a majority of the admitted. */
+  seesMajority(): boolean
+  /** The mass-loss brake, while it is on. */
+  brake(): Brake | undefined
   /** All tasks that the nodes tell of; those of dead nodes too, with their verdict. */
   tasks(): TaskView[]
   placedOn(slot: SlotId): NodeId | undefined

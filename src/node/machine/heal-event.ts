@@ -1,9 +1,7 @@
 import type { NodeId } from '../../model/ids.ts'
+import { listNames } from '../../util/list-names.ts'
 import type { ClusterEvent } from './events.ts'
 import type { HealReport, RanTwice } from './split-report.ts'
-
-/** So many nodes and slots are named in a line for people; the rest is counted. */
-const NAMED_MAX = 8
 
 /** A report of who is back and what ran on both sides, as an event: a line for people, and all of it for programs. */
 export function healEvent(
@@ -23,7 +21,7 @@ export function healEvent(
   return {
     timeMs,
     kind: 'healed',
-    subject: list(names, names.length),
+    subject: listNames(names),
     text: `${back}: ${whatOf(ranTwice, ranTwice.length + more)}`,
     report: { away, ranTwice, more },
   }
@@ -33,17 +31,9 @@ function whatOf(ranTwice: readonly RanTwice<string>[], count: number): string {
   if (count === 0) return 'nothing ran twice'
   const slots = ranTwice.map(({ slot, nodes, forMs, isStill }) => {
     const still = isStill ? ', and still does' : ''
-    return `${slot} on ${list(nodes, nodes.length)} for ${seconds(forMs)}${still}`
+    return `${slot} on ${listNames(nodes)} for ${seconds(forMs)}${still}`
   })
-  return `${count} slot${count === 1 ? '' : 's'} ran twice: ${list(slots, count)}`
-}
-
-/** `a, b and c`; of many the first, and how many more of `count` there are. */
-function list(items: readonly string[], count: number): string {
-  const named = items.slice(0, NAMED_MAX)
-  const more = count - named.length
-  const last = more > 0 ? `${more} more` : named.pop()
-  return named.length === 0 ? (last ?? '') : `${named.join(', ')} and ${last}`
+  return `${count} slot${count === 1 ? '' : 's'} ran twice: ${listNames(slots, { count })}`
 }
 
 function seconds(ms: number): string {
