@@ -105,6 +105,7 @@ t.test('twins() and brakeOf() pass on what is, and nothing else', async t => {
   t.strictSame(twins(serviceOf(views)), [{ node: 'n1', address: '10.0.0.9' }])
   t.strictSame(twins(serviceOf([seen(1, 'dead', 1, {}, { run })])), [], 'an old word is none')
   t.strictSame(brakeOf(serviceOf(views)), {})
-  const brake = () => ({ sinceMs: 5.5, lost: 4, of: 10 })
-  t.match(brakeOf(serviceOf(views, { brake })), { brake: { sinceMs: 6, lost: 4, of: 10 } })
+  t.match(brakeOf(serviceOf(views, { brake: () => ({ sinceMs: 5.5, lost: 4, of: 10 }) })), {
+    brake: { sinceMs: 6, lost: 4, of: 10 },
+  })
 })
