@@ -13,6 +13,8 @@ export interface Instance {
 export interface Server {
   readonly address: string
   readonly port: number
+  /** @default 2000 ms */
+  readonly timeoutMs?: number
 }
 
 /** Finds the instances of an app as any client would: SRV, with the addresses that come along. */

@@ -127,24 +127,30 @@ export class Testbed implements AsyncDisposable {
 
   /** Splits the hosts into groups that do not hear each other; a host in none is alone. */
   async partition(groups: ReadonlyArray<readonly TestHost[]>): Promise<void> {
-    await this.setFaults({ partition: groups.map(group => group.map(({ number }) => number)) })
+    await this.setFaults({
+      ...this.state.faults,
+      partition: groups.map(group => group.map(({ number }) => number)),
+    })
   }
 
   /** Lets `from` speak and `to` not hear it; the other way stays whole. */
   async oneWay(from: TestHost, to: TestHost): Promise<void> {
     const oneWay = [...(this.state.faults.oneWay ?? []), [from.number, to.number] as const]
-    await this.setFaults({ oneWay })
+    await this.setFaults({ ...this.state.faults, oneWay })
   }
 
   /** Loses this percent of the packets to and from the host, with one decimal. */
   async loss(host: TestHost, percent: number): Promise<void> {
     if (!(percent >= 0 && percent <= 100)) throw new RangeError(`Loss must be 0 to 100: ${percent}`)
-    await this.setFaults({ loss: { ...this.state.faults.loss, [host.number]: percent } })
+    await this.setFaults({
+      ...this.state.faults,
+      loss: { ...this.state.faults.loss, [host.number]: percent },
+    })
   }
 
   /** Ends partition, one-way cuts and loss; pulled cables stay pulled. */
   async heal(): Promise<void> {
-    await this.setFaults({ partition: undefined, oneWay: undefined, loss: undefined })
+    await this.setFaults({})
   }
 
   /** Removes the bed and everything in it; what is gone already is passed over. */
@@ -156,9 +162,9 @@ export class Testbed implements AsyncDisposable {
     await this.remove()
   }
 
-  private async setFaults(change: { [K in keyof Faults]: Faults[K] | undefined }): Promise<void> {
-    const merged = Object.entries({ ...this.state.faults, ...change })
-    this.save({ faults: Object.fromEntries(merged.filter(([, fault]) => fault !== undefined)) })
+  /** Puts these network faults in place of all there are; pulled cables stay pulled. */
+  async setFaults(faults: Faults): Promise<void> {
+    this.save({ faults })
     await applyFaults(this.state)
   }
 
