@@ -88,15 +88,21 @@ function problemsOfTasks(views: readonly HostView[], first: HostView): string[] 
 
 function problemsOfContainers(views: readonly HostView[], first: HostView): string[] {
   const told = new Map(first.tasks.map(({ task = '', node }) => [String(task), node]))
+  const homes = new Map(first.tasks.map(({ slot, node }) => [String(slot), node]))
   const there = views.flatMap(({ containers }) => containers)
   const running = there.filter(one => one.running)
+  const ended = there.filter(one => !one.running)
   return [
-    ...there
+    ...running
       .filter(({ task, host }) => told.get(task) !== `h${host}`)
-      .map(
-        ({ task, host, running: isRunning }) =>
-          `container of ${task} on h${host} is an orphan${isRunning ? '' : ', ended'}`,
-      ),
+      .map(({ task, host }) => `container of ${task} on h${host} is an orphan`),
+    // The last task that failed is kept for its logs, by the node that has its slot.
+    ...ended
+      .filter(({ slot, host }, at) => {
+        const isOne = ended.findIndex(one => one.slot === slot && one.host === host) === at
+        return homes.get(slot) !== `h${host}` || !isOne
+      })
+      .map(({ task, host }) => `container of ${task} on h${host} has ended and is left over`),
     ...[...told]
       .filter(([task, node]) => !running.some(one => one.task === task && `h${one.host}` === node))
       .map(([task, node]) => `${task} is said to run on ${node} and has no container there`),

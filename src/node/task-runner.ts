@@ -15,7 +15,7 @@ import { taskEnv } from './task-env.ts'
 type Kind = 'docker' | 'process'
 
 /** Starts that run side by side; more wait. Four use a machine to the full without making each slow. */
-const STARTS_MAX = 4
+export const STARTS_MAX = 4
 
 /** Options of {@link startTaskRunner}. */
 export interface TaskRunnerOptions {
