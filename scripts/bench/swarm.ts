@@ -102,8 +102,8 @@ export class Swarm implements AsyncDisposable {
     const pid = String(this.#askers.get(host.number))
     const lookUp = ['busybox', 'nslookup', '-type=a', `tasks.${service}.`, '127.0.0.11']
     const { stdout } = await runCommand(['nsenter', '-t', pid, '-n', ...lookUp])
-    // After the server's own, each address stands in a line of its own.
-    const [, ...found] = [...stdout.matchAll(/^Address(?: \d+)?: *([\d.]+)/gm)]
+    const found = [...stdout.matchAll(/^Address:\s*([\d.]+)$/gm)]
+    // The server's own has a port behind it.
     return found.map(([, address = '']) => address).toSorted()
   }
 
