@@ -82,7 +82,7 @@ export interface NodeRecord {
   readonly placementHash: string
   /** True when the node is about to leave: it keeps its tasks until others run them, and takes no new ones. */
   readonly leaving: boolean
-  // Older versions know nothing of what is below, so all of it is optional (docs/decisions/0011-versions-side-by-side.md).
+  // Older versions know nothing of what is below, so all of it is optional (docs/decisions/0013-versions-side-by-side.md).
   /** False while the node has not been there for long enough to take slots over from others that serve them. */
   readonly steady?: boolean
   /** True when the node came and went too often lately: slots go elsewhere until it has been there for a while. */

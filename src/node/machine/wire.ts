@@ -6,7 +6,7 @@
  * known must be right, and what is not known is passed over: fields of a message are
  * dropped, fields of a record stay (they are signed, and are relayed as they came), and
  * a message of an unknown kind is told apart from one that is broken
- * (docs/decisions/0011-versions-side-by-side.md).
+ * (docs/decisions/0013-versions-side-by-side.md).
  *
  * @module
  */
