@@ -14,7 +14,7 @@ import type { BenchRow } from './row.ts'
 const SIZES = [
   { nodes: 10, deaths: 300, deadMaxMs: 3_000 },
   { nodes: 100, deaths: 200, deadMaxMs: 5_000 },
-  { nodes: 1_000, deaths: 60, deadMaxMs: 6_500 },
+  { nodes: 1_000, deaths: 40, deadMaxMs: 6_500 },
 ] as const
 const SEED = 1
 /** Between deaths: the one before is back, and nobody talks of it any more. */
