@@ -191,7 +191,9 @@ function stopForeignAt(
   const owner = input.placed.get(slot)
   if (owner === undefined) {
     const isUnplaced = input.unplaced.has(slot)
-    const reason = isUnplaced ? 'no node may run it now' : 'the app was scaled down'
+    const gone =
+      app.spec.mode === 'global' ? 'this node may not run it now' : 'the app was scaled down'
+    const reason = isUnplaced ? 'no node may run it now' : gone
     return { atMs: 0, reason }
   }
   if (isNeverTwice(app.spec)) {

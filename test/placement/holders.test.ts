@@ -218,6 +218,23 @@ t.test('place() evens zones out around the slots that are held', async t => {
   }
 })
 
+t.test('place() breaks no GROUP_BY for the second of two holders', async t => {
+  const constraints: Constraint[] = [{ field: '@zone', operator: 'GROUP_BY' }]
+  const slot = '/web.0' as SlotId
+  const two = ['n0', 'n1', 'n2', 'n3'].map((id, at) => node(id, { labels: { zone: `z${at % 2}` } }))
+  const where = (on: readonly PlacementNode[]): string =>
+    place({
+      apps: [app('/web', { sticky: true, constraints, held: heldBy(slot, 'n0', 'n1') })],
+      nodes: on,
+    }).placed.get(slot)!
+  const first = where(two)
+  t.ok(first === 'n0' || first === 'n1', 'one of the two')
+  // The one that comes first has no room: the slot stays in its zone, and that is not the other's.
+  const small = { cpus: 64, memMb: 1, diskMb: 0, gpus: 0 }
+  const next = where(two.map(each => (each.id === first ? { ...each, capacity: small } : each)))
+  t.equal(next, first === 'n0' ? 'n2' : 'n3')
+})
+
 t.test('place() stays in the value of CLUSTER that the holders have', async t => {
   const constraints: Constraint[] = [{ field: '@zone', operator: 'CLUSTER' }]
   const two = ['z0', 'z1'].flatMap(zone =>
@@ -313,6 +330,7 @@ t.test('Placer takes changes of holders one by one, and gives the answer of plac
         }))
         const wanted = [...apps]
         const modes = new Map<number, PlacementNode>()
+        const away = new Set<number>()
         const placer = createPlacer()
         placer.place({ apps: wanted, nodes: all })
         for (const { app: which, slot, on, node: at } of changes) {
@@ -324,9 +342,13 @@ t.test('Placer takes changes of holders one by one, and gives the answer of plac
           wanted[which] = { ...rest, held: next }
           if (at % 4 === 0)
             modes.set(at, { ...all[at]!, mode: modes.has(at) ? 'active' : 'cordoned' })
+          else if (at % 4 === 1 && !away.delete(at)) away.add(at)
+          else if (!away.delete(on)) away.add(on)
           const input = {
             apps: [...wanted],
-            nodes: all.map((each, index) => modes.get(index) ?? each),
+            nodes: all.flatMap((each, index) =>
+              away.has(index) ? [] : [modes.get(index) ?? each],
+            ),
           }
           const [expected, actual] = [place(input), placer.place(input)]
           if (print(actual) !== print(expected)) {

@@ -5,7 +5,10 @@ import type { AppId, NodeId, RevisionId, SlotId, TaskId } from '../../../src/mod
 import type { NodeMode } from '../../../src/model/node-admin.ts'
 import type { NodeRecord } from '../../../src/model/node-record.ts'
 import type { TaskState } from '../../../src/model/task.ts'
+import { INCARNATIONS_PER_START } from '../../../src/gossip/liveness/swim.ts'
 import { Holders } from '../../../src/node/machine/holders.ts'
+import { nodeOf } from '../../sim/keys.ts'
+import { makeMachine, recordOf, signedBy } from './make-machine.ts'
 
 const slot = '/web.0' as SlotId
 
@@ -200,6 +203,30 @@ t.test('Holders says which steps of a record matter', async t => {
     check(desired('hash', { a: 'cordoned', b: 'active' }), cordoned, 'cordoned')
     check(desired('hash', two), false, 'neither')
   }
+})
+
+t.test('NodeMachine places again when it hears that a holder was started anew', async t => {
+  const machine = makeMachine(3)
+  const spec = appSchema.parse({ id: '/web', command: 'serve', placement: 'sticky' })
+  machine.handle(
+    { kind: 'edited', request: 1, edit: { kind: 'apply', specs: [spec], message: '' } },
+    1,
+  )
+  const { revision } = machine.doc.read().apps.get(spec.id)!
+  for (const [index, node] of [1, 2].map(at => [at, nodeOf(at)] as const)) {
+    const tasks = record({ node: String(index), tasks: ['running'] }).tasks
+    const signed = signedBy(recordOf(index, { tasks: tasks.map(task => ({ ...task, revision })) }))
+    machine.handle({ kind: 'received', from: node, message: { kind: 'record', signed } }, 2)
+    const incarnation = INCARNATIONS_PER_START
+    machine.handle({ kind: 'verdict-came', verdict: { node, kind: 'alive', incarnation } }, 3)
+  }
+  const holder = machine.placed.placement.placed.get(slot)!
+  const other = [1, 2].map(nodeOf).find(node => node !== holder)
+  t.not(holder, nodeOf(0), 'of the two holders, the one that ranks higher')
+  const incarnation = 2 * INCARNATIONS_PER_START
+  const verdict = { node: holder, kind: 'alive', incarnation } as const
+  machine.handle({ kind: 'verdict-came', verdict }, 4)
+  t.equal(machine.placed.placement.placed.get(slot), other, 'its record is of an earlier life')
 })
 
 t.test('Holders notices when a slot that a cordoned node had begins elsewhere', async t => {
