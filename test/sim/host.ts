@@ -91,7 +91,8 @@ export class SimHost {
   /** Since when the daemon runs, or does not. */
   sinceMs = 0
   isLeaving = false
-  /** When the machine thaws, or last did. */
+  /** When the machine froze last, and when it thaws or did; 0 for never. */
+  frozenSinceMs = 0
   thawsAtMs = 0
   readonly #world: HostWorld
   readonly #alarm: Alarm
@@ -225,6 +226,7 @@ export class SimHost {
   /** The whole machine stands still for so long: daemon, watchdog and tasks. Its clocks go on. */
   freeze(forMs: number): void {
     this.#world.story.add(this.#world.nowMs, this.name, `== freezes for ${inSeconds(forMs)}`)
+    if (!this.isFrozen) this.frozenSinceMs = this.#world.nowMs
     this.thawsAtMs = Math.max(this.thawsAtMs, this.#world.nowMs + forMs)
     this.main.standStill(forMs)
     this.liveness.thread.standStill(forMs)

@@ -31,7 +31,7 @@ export class LivenessHost {
     this.#world = world
     this.#host = host
     this.thread = new Lane(world, DATAGRAMS_MAX)
-    this.#alarm = new Alarm(world, () => this.#rings())
+    this.#alarm = new Alarm(world, () => this.thread.run(() => this.#tick()))
   }
 
   get swim(): Swim | undefined {
@@ -106,14 +106,9 @@ export class LivenessHost {
     this.#alarm.set(Math.max(nowMs + 1, this.#host.clock.worldMs(dueMs) + late))
   }
 
-  #rings(): void {
-    const swim = this.#swim
-    if (swim === undefined) return
-    if (!this.thread.isFree) {
-      this.thread.run(() => this.#rings())
-      return
-    }
-    if (swim.wakeAtMs <= this.#host.localMs) this.#handle({ kind: 'tick' })
+  #tick(): void {
+    if (this.#swim === undefined) return
+    if (this.#swim.wakeAtMs <= this.#host.localMs) this.#handle({ kind: 'tick' })
     else this.#wake()
   }
 

@@ -36,6 +36,11 @@ export class Network {
     return this.#changes
   }
 
+  /** True when everything may pass everywhere. */
+  get isWhole(): boolean {
+    return this.#islands === undefined && this.#cuts.size === 0
+  }
+
   /** Nothing passes from `from` to `to`; the other way is not touched. */
   cut(from: NodeId, to: NodeId): void {
     this.#cuts.add(`${from}>${to}`)

@@ -1,15 +1,16 @@
 import { fixedPortsOf, needsClaim, runtimeOf, type AppSpec } from '../../src/model/app.ts'
-import { appOfSlot, type SlotId, type TaskId } from '../../src/model/ids.ts'
+import { appOfSlot, type TaskId } from '../../src/model/ids.ts'
 import type { NodeRecord } from '../../src/model/node-record.ts'
-import { isServing } from '../../src/model/task.ts'
 import type { Effect, NodeEvent } from '../../src/node/machine/events.ts'
 import { staticRefusal } from '../../src/placement/constraint.ts'
 import { inputsHash, placementHash } from '../../src/placement/digest.ts'
 import type { Placement } from '../../src/placement/input.ts'
+import { Answers } from './answers.ts'
+import { Extras } from './extras.ts'
 import type { SimHost } from './host.ts'
-
-/** A dead daemon's tasks may be in answers for so long: detection at its worst, and the time to live. */
-const DNS_LATE_MS = 10_000
+import { Moves } from './moves.ts'
+import type { Network } from './network.ts'
+import { SoleTasks } from './sole-tasks.ts'
 
 /** A decision is told to the others so much later at most, and a little more for a clock that drifts. */
 const GATHER_MS = 25
@@ -23,6 +24,10 @@ export class Safety {
   readonly violations: string[] = []
   /** Starts and stops that were asked for so far. */
   actions = 0
+  readonly sole = new SoleTasks(text => this.#fail(5, text))
+  readonly moves = new Moves(text => this.#fail(4, text))
+  readonly #answers = new Answers(text => this.#fail(8, text))
+  readonly #extras = new Extras(text => this.#fail(5, text))
   readonly #placements = new Map<string, string>()
   readonly #seen = new WeakMap<SimHost, Placement>()
   readonly #placedAtMs = new WeakMap<SimHost, number>()
@@ -30,7 +35,6 @@ export class Safety {
   readonly #started = new Map<SimHost, Set<TaskId>>()
   readonly #asked = new Map<string, Set<TaskId>>()
   readonly #doubted = new Set<TaskId>()
-  readonly #fences = new Map<SlotId, number>()
   /** Machines that found that another one has their key, and stop what they started. */
   readonly #halted = new WeakSet<SimHost>()
   readonly #rates = new WeakMap<SimHost, { second: number; events: number }>()
@@ -50,12 +54,14 @@ export class Safety {
       if (effect.kind === 'start') {
         this.actions++
         this.#checkStart(host, effect, more)
-        this.#checkAlone(host, effect, hosts)
+        this.sole.started(host, effect, hosts, nowMs)
+        this.moves.handled(host, effect, hosts, nowMs)
         more.push(effect.spec)
         setAt(this.#started, host).add(effect.task)
       } else if (effect.kind === 'stop') {
         this.actions++
         this.#checkStop(host, effect.task)
+        this.moves.handled(host, effect, hosts, nowMs)
       } else if (effect.kind === 'tell') {
         const { kind, text } = effect.event
         if (kind === 'twin' && text.includes('this one stops')) this.#halted.add(host)
@@ -65,25 +71,12 @@ export class Safety {
     this.#checkDecisions(host, nowMs)
   }
 
-  /** (8) Nobody is sent to a node that has been gone for long. Wanted a few times a second. */
-  checkAnswers(hosts: readonly SimHost[], nowMs: number): void {
-    const there = new Set(
-      hosts.filter(({ machine }) => machine !== undefined).map(({ node }) => node),
-    )
-    const goneNodes = hosts.filter(
-      ({ node, sinceMs }) => !there.has(node) && nowMs - sinceMs > DNS_LATE_MS,
-    )
-    for (const { machine, name, sinceMs } of hosts) {
-      if (machine === undefined || nowMs - sinceMs < DNS_LATE_MS) continue
-      for (const gone of goneNodes) {
-        if (!machine.members.isAlive(gone.node)) continue
-        const tasks = machine.book.get(gone.node)?.tasks ?? []
-        const served = tasks.find(task => isServing(task))
-        if (served !== undefined) {
-          this.#fail(8, `${name} answers with ${served.id} of ${gone.name}, which is gone`)
-        }
-      }
-    }
+  /** Looks at what no single event shows. Wanted twice a second. */
+  look(hosts: readonly SimHost[], network: Network, nowMs: number): void {
+    if (!network.isWhole) this.moves.isSplit(nowMs)
+    this.#answers.look(hosts, nowMs)
+    this.#extras.look(hosts, network, nowMs)
+    this.sole.look(nowMs)
   }
 
   /** (1) Equal inputs, equal placement: on all nodes, at all times. */
@@ -130,24 +123,6 @@ export class Safety {
       },
     )
     if (refusal !== undefined) this.#fail(3, `${host.name} starts ${task}, but ${refusal}`)
-  }
-
-  /** (5) A task that needs a claim starts only when no other of its slot is left anywhere, and has a higher token. */
-  #checkAlone(
-    host: SimHost,
-    { task, slot, spec, fence }: Extract<Effect, { kind: 'start' }>,
-    hosts: readonly SimHost[],
-  ): void {
-    if (!needsClaim(spec)) return
-    const before = this.#fences.get(slot) ?? -1
-    this.#fences.set(slot, Math.max(before, fence))
-    if (fence < before) this.#fail(5, `${host.name} starts ${task} with the token of an older task`)
-    for (const other of hosts) {
-      for (const launch of other.tasks.live.values()) {
-        if (launch.slot !== slot || launch.task === task || !needsClaim(launch.spec)) continue
-        this.#fail(5, `${host.name} starts ${task} while ${launch.task} runs on ${other.name}`)
-      }
-    }
   }
 
   /** A stop may come a moment after it was decided, while clients go elsewhere: the decision is what is judged. */

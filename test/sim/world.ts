@@ -21,7 +21,7 @@ import { Safety } from './safety.ts'
 import { Story } from './story.ts'
 
 const REVIEW_MS = 100
-const ANSWERS_MS = 500
+const LOOK_MS = 500
 
 /** Knobs of a simulated cluster. Every number is drawn from, or fixed by, the seed. */
 export interface WorldOptions {
@@ -86,7 +86,7 @@ export class World implements HostWorld {
     for (const index of nodes.keys()) this.#addHost(index, founding)
     for (const host of this.hosts) host.start()
     this.#every(REVIEW_MS, () => this.#connections.review(this.hosts, this.#nowMs))
-    this.#every(ANSWERS_MS, () => this.safety.checkAnswers(this.hosts, this.#nowMs))
+    this.#every(LOOK_MS, () => this.safety.look(this.hosts, this.network, this.#nowMs))
   }
 
   get nowMs(): number {
