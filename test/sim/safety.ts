@@ -47,6 +47,7 @@ export class Safety {
     hosts: readonly SimHost[],
   ): void {
     this.#checkRate(host, event, nowMs)
+    this.sole.look(nowMs)
     this.#checkPlacement(host, nowMs)
     if (event.kind === 'probed' && !event.healthy) this.#doubted.add(event.task)
     const more: AppSpec[] = []
