@@ -138,6 +138,8 @@ export class Faults {
   #restartAfter(host: SimHost, ms: number): void {
     this.#world.after(ms, () => {
       if (host.state === 'stopped' || host.state === 'off') this.#world.restart(host)
+      // It still says good-bye, which takes as long as it stands still.
+      else if (host.isLeaving) this.#restartAfter(host, 1_000)
     })
   }
 
