@@ -27,7 +27,7 @@ import { chaosTexts } from './chaos.ts'
 import { ANYBODY, type Client } from './clients.ts'
 import { appendRecords, countFitting, encodeAnswer, type EncodedAnswer } from './encode-answer.ts'
 import { createOptWriter } from './opt-writer.ts'
-import { createQueryFacts, readQuery, setWord } from './read-query.ts'
+import { createQueryFacts, nameText, readQuery, setWord } from './read-query.ts'
 import { CLASS_CH, CLASS_IN, RCODE, TYPE, type SoaRecord } from './records.ts'
 import { ANSWER_KIND } from './response-limiter.ts'
 import { encodeRecord, HEADER_BYTES, pointersTo } from './wire.ts'
@@ -199,7 +199,7 @@ export function createAnswerer(names: Names, options: AnswererOptions = {}): Ans
     const key = nameBytes + asked.slice(-4)
     const cached = key === asked ? undefined : cache.get(key)
     if (cached !== undefined && !cached.source.stale && !cached.structure.stale) return cached
-    const name = nameOf(nameBytes)
+    const name = nameText(nameBytes)
     const finding = names.find(name)
     if (finding === undefined) {
       cache.delete(key)
@@ -272,7 +272,7 @@ export function createAnswerer(names: Names, options: AnswererOptions = {}): Ans
   /** Over UDP, IXFR is told the serial alone: who has an older one comes over TCP (RFC 1995, section 2). AXFR is not for UDP. */
   function transfer(out: Buffer, transport: DnsTransport): number {
     const { questionEnd, nameEnd, type } = facts
-    const name = nameOf(query.toString('latin1', HEADER_BYTES, nameEnd).toLowerCase())
+    const name = nameText(query.toString('latin1', HEADER_BYTES, nameEnd).toLowerCase())
     const authority = client.mayTransfer ? names.find(name)?.authority : undefined
     if (authority === undefined || (transport === 'udp' && type === TYPE.AXFR)) {
       return finish(out, questionEnd, RCODE.REFUSED)
@@ -288,7 +288,7 @@ export function createAnswerer(names: Names, options: AnswererOptions = {}): Ans
   /** `id.server`, `version.bind` and their like, as TXT of the class CH. Other classes are not served. */
   function chaos(out: Buffer): number {
     const { questionEnd, nameEnd, qclass, type } = facts
-    const name = nameOf(query.toString('latin1', HEADER_BYTES, nameEnd).toLowerCase())
+    const name = nameText(query.toString('latin1', HEADER_BYTES, nameEnd).toLowerCase())
     const text = qclass === CLASS_CH ? chaosNames.get(name) : undefined
     if (text === undefined) return finish(out, questionEnd, RCODE.REFUSED)
     out[2]! |= 0x04
@@ -320,19 +320,4 @@ export function createAnswerer(names: Names, options: AnswererOptions = {}): Ans
     out[3] = rcode
     return HEADER_BYTES
   }
-}
-
-/** A name from its bytes. What cannot be in our names becomes `\DDD`, so that it matches none of them. */
-function nameOf(bytes: string): string {
-  const labels: string[] = []
-  for (let at = 0; at < bytes.length - 1;) {
-    const length = bytes.charCodeAt(at)
-    labels.push(bytes.slice(at + 1, at + 1 + length).replaceAll(/[^a-z0-9_-]/g, escapeCharacter))
-    at += length + 1
-  }
-  return labels.join('.')
-}
-
-function escapeCharacter(character: string): string {
-  return `\\${String(character.charCodeAt(0)).padStart(3, '0')}`
 }

@@ -110,6 +110,21 @@ export function skipName(bytes: Buffer, start: number, mayPoint: boolean): numbe
   return 0
 }
 
+/**
+ * A name as text, without its last dot. What cannot be in our names becomes `\DDD`, so that it matches none of them.
+ *
+ * @param bytes The name as on the wire, in lower case, one character for each byte.
+ */
+export function nameText(bytes: string): string {
+  const labels: string[] = []
+  for (let at = 0; at < bytes.length - 1;) {
+    const length = bytes.charCodeAt(at)
+    labels.push(bytes.slice(at + 1, at + 1 + length).replaceAll(/[^a-z0-9_-]/g, escapeCharacter))
+    at += length + 1
+  }
+  return labels.join('.')
+}
+
 /** The 16-bit number at `at`. */
 export function word(bytes: Buffer, at: number): number {
   return (bytes[at]! << 8) | bytes[at + 1]!
@@ -180,4 +195,8 @@ function readOptions(query: Buffer, start: number, end: number, facts: QueryFact
     at = data + length
   }
   return true
+}
+
+function escapeCharacter(character: string): string {
+  return `\\${String(character.charCodeAt(0)).padStart(3, '0')}`
 }

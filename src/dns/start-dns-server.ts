@@ -6,6 +6,7 @@ import { createAnswerer } from './answer.ts'
 import type { AnswererOptions, Names } from './answerer.ts'
 import { createClients, type ClientRules } from './clients.ts'
 import type { Forward } from './forward/forwarder.ts'
+import { emptyReply } from './forward/special-names.ts'
 import { createNetworks, LOOPBACK_NETWORKS, PRIVATE_NETWORKS } from './networks.ts'
 import { RCODE } from './records.ts'
 import { createResponder } from './responder.ts'
@@ -176,11 +177,7 @@ function now(): number {
 }
 
 /** For who does not forward: never called, as the answerer refuses by itself. */
-const refuse: Forward = (_query, _client, reply) => {
-  const records = Buffer.alloc(0)
-  const none = [0, 0, 0] as const
-  reply({ rcode: RCODE.REFUSED, isAuthentic: false, records, counts: none, ends: none }, 'forward')
-}
+const refuse: Forward = (_query, _client, reply) => reply(emptyReply(RCODE.REFUSED), 'forward')
 
 function defaultClients(): ClientRules {
   const loopback = createNetworks(LOOPBACK_NETWORKS)

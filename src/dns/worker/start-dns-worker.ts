@@ -20,15 +20,19 @@ export interface DnsWorker {
  */
 const RESOURCE_LIMITS = { maxOldGenerationSizeMb: 384, maxYoungGenerationSizeMb: 2, stackSizeMb: 2 }
 
-/**
- * Starts one thread. It listens when it is told to, after the changes that fill its zones.
- *
- * @param onEnded The thread broke or ended by itself after it had listened; called once.
- */
+/** What a thread tells. */
+export interface DnsWorkerListener {
+  readonly onLog: (message: string, error?: Error) => void
+  /** This resolver leads back to us. */
+  readonly onLooped: (upstream: string) => void
+  /** The thread broke or ended by itself after it had listened; called once. */
+  readonly onEnded: (error: Error) => void
+}
+
+/** Starts one thread. It listens when it is told to, after the changes that fill its zones. */
 export function startDnsWorker(
   init: DnsWorkerInit,
-  onLog: (message: string, error?: Error) => void,
-  onEnded: (error: Error) => void,
+  { onLog, onLooped, onEnded }: DnsWorkerListener,
 ): DnsWorker {
   // Sources run as they are; a published package is emitted JavaScript.
   const file = import.meta.url.endsWith('.ts') ? './worker.ts' : './worker.js'
@@ -51,6 +55,9 @@ export function startDnsWorker(
         break
       case 'listen-failed':
         listening.reject(Object.assign(new Error(message.message), { code: message.code }))
+        break
+      case 'looped':
+        onLooped(message.upstream)
         break
       case 'log':
         onLog(message.message, message.error)

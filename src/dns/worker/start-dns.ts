@@ -4,6 +4,8 @@ import { once } from 'node:events'
 import { createServer } from 'node:net'
 import { backoffMs } from '../../util/backoff.ts'
 import type { DnsView } from '../dns-view.ts'
+import type { ForwardPlan } from '../forward/forward-plan.ts'
+import { LOOPED_MS } from '../forward/upstream-book.ts'
 import { LOOPBACK_NETWORKS, PRIVATE_NETWORKS } from '../networks.ts'
 import { createTallyMemory, readTallies, type DnsCounters } from '../tally.ts'
 import { createZoneLog, type ZoneChange } from '../zone-change.ts'
@@ -32,6 +34,10 @@ export interface DnsOptions {
   readonly home?: readonly string[]
   /** Where whole zones may be read from. @default loopback */
   readonly transfer?: readonly string[]
+  /** Who is asked about other domains. @default nobody */
+  readonly forward?: ForwardPlan
+  /** The file that names the host's resolvers. @default /etc/resolv.conf */
+  readonly resolvConf?: string
   /** UDP answers to one network of strangers each second: see `ResponderOptions`. 0 limits nobody. @default 200 */
   readonly answersPerSecond?: number
   /** Gets a line for the operator when a thread breaks or runs again. */
@@ -67,7 +73,7 @@ const STABLE_MS = 60_000
 export async function startDns(options: DnsOptions): Promise<Dns> {
   const { addresses, view, log, workers: count = 1 } = options
   const tallies = Array.from({ length: count }, createTallyMemory)
-  const cookieSecret = randomBytes(32)
+  const secret = randomBytes(32)
   const zoneLog = createZoneLog()
   // Each change adds one to it. A thread that is started late begins lower, and ends where the others are.
   let { serial } = view
@@ -85,6 +91,13 @@ export async function startDns(options: DnsOptions): Promise<Dns> {
     if (changes.length > 0) for (const thread of threads) thread.post({ kind: 'changes', changes })
   }
 
+  function onLooped(upstream: string): void {
+    log(
+      `DNS: the resolver ${upstream} asks this daemon itself, so questions would go round: it is not asked for ${LOOPED_MS / 60_000} minutes. Give it other resolvers, or this daemon with --dns-forward`,
+    )
+    for (const thread of threads) thread.post({ kind: 'looped', upstream })
+  }
+
   /** Starts a thread whose zones hold what the others' do. */
   function open(index: number, onEnded: (error: Error) => void): DnsWorker {
     const changes = zoneLog.changes()
@@ -99,10 +112,14 @@ export async function startDns(options: DnsOptions): Promise<Dns> {
       transfer: options.transfer ?? LOOPBACK_NETWORKS,
       // What one network sends is shared among the threads.
       answersPerSecond: Math.ceil((options.answersPerSecond ?? 200) / count),
-      cookieSecret,
+      secret,
+      forward: options.forward && {
+        plan: options.forward,
+        resolvConf: options.resolvConf ?? '/etc/resolv.conf',
+      },
       identity: options.identity,
     }
-    const worker = startDnsWorker(init, log, onEnded)
+    const worker = startDnsWorker(init, { onLog: log, onLooped, onEnded })
     for (let at = 0; at < changes.length; at += CHANGES_AT_ONCE) {
       worker.post({ kind: 'changes', changes: changes.slice(at, at + CHANGES_AT_ONCE) })
     }

@@ -1,4 +1,5 @@
 import type { DnsView } from '../dns-view.ts'
+import type { ForwardPlan } from '../forward/forward-plan.ts'
 import type { ZoneChange } from '../zone-change.ts'
 
 /** What a DNS thread is started with. All of it can be copied between threads. */
@@ -18,8 +19,10 @@ export interface DnsWorkerInit {
   readonly transfer: readonly string[]
   /** UDP answers to one network of strangers each second, of this thread alone; 0 limits nobody. */
   readonly answersPerSecond: number
-  /** What cookies are made under: the same in all threads. */
-  readonly cookieSecret: Uint8Array
+  /** 32 bytes that cookies and the like are made under: the same in all threads. */
+  readonly secret: Uint8Array
+  /** Who is asked about other domains, and which file names the host's resolvers; nothing: nobody is asked. */
+  readonly forward: { readonly plan: ForwardPlan; readonly resolvConf: string } | undefined
   readonly identity: { readonly name: string; readonly version: string }
 }
 
@@ -27,6 +30,8 @@ export interface DnsWorkerInit {
 export type ToDnsWorker =
   /** Makes these changes in its zones. */
   | { readonly kind: 'changes'; readonly changes: readonly ZoneChange[] }
+  /** Another thread found that this resolver leads back to us. */
+  | { readonly kind: 'looped'; readonly upstream: string }
   /** Begins to answer: from here on what it says is to be true. */
   | { readonly kind: 'listen' }
 
@@ -35,5 +40,7 @@ export type FromDnsWorker =
   | { readonly kind: 'listening'; readonly port: number }
   /** The address or port cannot be had; `code` is the system's. */
   | { readonly kind: 'listen-failed'; readonly message: string; readonly code: string | undefined }
+  /** This resolver, by address and port, leads back to us. */
+  | { readonly kind: 'looped'; readonly upstream: string }
   /** Something for the operator. */
   | { readonly kind: 'log'; readonly message: string; readonly error?: Error }

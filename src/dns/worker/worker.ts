@@ -8,8 +8,12 @@
 import { parentPort, workerData } from 'node:worker_threads'
 import { randomInt } from 'node:crypto'
 import { createCookies, secretsFrom } from '../cookies.ts'
+import { createForwarder, type Forwarder } from '../forward/forwarder.ts'
+import { followResolvConf } from '../forward/host-resolvers.ts'
 import { createNetworks } from '../networks.ts'
+import { SIPHASH_KEY_BYTES } from '../siphash.ts'
 import { startDnsServer } from '../start-dns-server.ts'
+import { createTally } from '../tally.ts'
 import { applyChange } from '../zone-change.ts'
 import { createZone } from '../zone.ts'
 import type { DnsWorkerInit, FromDnsWorker, ToDnsWorker } from './worker-protocol.ts'
@@ -20,7 +24,9 @@ function run(
   tellMain: (message: FromDnsWorker) => void,
 ): (message: ToDnsWorker) => void {
   const zone = createZone(init.view)
-  const cookies = createCookies(secretsFrom(init.cookieSecret))
+  const cookies = createCookies(secretsFrom(init.secret))
+  const forwarder = openForwarder(init, () => listeningPort, tellMain)
+  let listeningPort = 0
 
   async function listen(): Promise<void> {
     const { addresses, port, reusePort, tally, answersPerSecond, identity } = init
@@ -33,6 +39,7 @@ function run(
         tally,
         answersPerSecond,
         identity,
+        ...(forwarder && { forward: forwarder.forward }),
         cookies: { jar: cookies, nowSeconds: () => Date.now() / 1000 },
         clients: {
           local: createNetworks(init.local),
@@ -42,7 +49,8 @@ function run(
         },
         onError: error => tellMain({ kind: 'log', message: 'the DNS server had an error', error }),
       })
-      tellMain({ kind: 'listening', port: server.port })
+      listeningPort = server.port
+      tellMain({ kind: 'listening', port: listeningPort })
     } catch (error) {
       if (!(error instanceof Error) || !('code' in error)) throw error
       tellMain({ kind: 'listen-failed', message: error.message, code: String(error.code) })
@@ -54,10 +62,40 @@ function run(
       case 'changes':
         for (const change of message.changes) applyChange(zone, change)
         break
+      case 'looped':
+        forwarder?.looped(message.upstream)
+        break
       case 'listen':
         void listen()
     }
   }
+}
+
+function openForwarder(
+  { forward, addresses, local, secret, tally }: DnsWorkerInit,
+  ownPort: () => number,
+  tellMain: (message: FromDnsWorker) => void,
+): Forwarder | undefined {
+  if (forward === undefined) return undefined
+  const own = new Set(addresses.some(isEveryAddress) ? [...addresses, ...local] : addresses)
+  const forwarder = createForwarder({
+    plan: forward.plan,
+    hostResolvers: followResolvConf(forward.resolvConf, now, () => forwarder.clear()),
+    isSelf: ({ address, port }) => port === ownPort() && own.has(address),
+    secret: secret.subarray(0, SIPHASH_KEY_BYTES),
+    tally: createTally(tally),
+    nowMs: now,
+    onLoop: upstream => tellMain({ kind: 'looped', upstream }),
+  })
+  return forwarder
+}
+
+function now(): number {
+  return performance.now()
+}
+
+function isEveryAddress(address: string): boolean {
+  return address === '0.0.0.0' || address === '::'
 }
 
 const port = parentPort
