@@ -1,11 +1,13 @@
 import { slotOfTask, type TaskId } from '../../src/model/ids.ts'
 import type { NodeRecord } from '../../src/model/node-record.ts'
 import { isServing } from '../../src/model/task.ts'
-import type { NodeMachine } from '../../src/node/machine/node-machine.ts'
 import type { SimHost } from './host.ts'
 
 /** Detection at its worst, and the time to live: for so long an answer may be of before. */
 const DNS_LATE_MS = 10_000
+
+/** What gossip lost is repaired within so long of contact. */
+const REPAIRED_MS = 5_000
 
 /**
  * (8) Nobody is sent to a task that ended or is not healthy, nor to a node that is gone or stands still, for longer than it takes to
@@ -34,7 +36,7 @@ export class Answers {
       for (const other of gone) {
         const record = machine!.book.get(other.node)
         const served = record?.tasks.find(task => isServing(task))
-        if (served !== undefined && answersWith(machine!, record!)) {
+        if (served !== undefined && answersWith(host, record!)) {
           this.#fail(`${name} answers with ${served.id} of ${other.name}, which is gone`)
         }
       }
@@ -63,22 +65,23 @@ export class Answers {
     }
   }
 
-  #checkTasks({ machine, name }: SimHost, nowMs: number): void {
-    const { book } = machine!
+  #checkTasks(host: SimHost, nowMs: number): void {
+    const { book } = host.machine!
     for (const [task, sinceMs] of this.#silentSinceMs) {
       if (nowMs - sinceMs < DNS_LATE_MS) continue
       const told = book.tasksOf(slotOfTask(task)).find(other => other.task.id === task)
       if (told === undefined || !isServing(told.task)) continue
-      if (answersWith(machine!, book.get(told.node)!)) {
-        this.#fail(`${name} answers with ${task}, which does not serve any more`)
+      if (answersWith(host, book.get(told.node)!)) {
+        this.#fail(`${host.name} answers with ${task}, which does not serve any more`)
       }
     }
   }
 }
 
-/** True when what a node's record says of its tasks is answered with, as the daemon's DNS does. */
-function answersWith({ members }: NodeMachine, record: NodeRecord): boolean {
-  return members.reliableSinceMs(record) !== undefined
+/** True when what a node's record says of its tasks is answered with, as the daemon's DNS does, and had its time to be put right. */
+function answersWith({ machine, localMs }: SimHost, record: NodeRecord): boolean {
+  const sinceMs = machine!.members.reliableSinceMs(record)
+  return sinceMs !== undefined && localMs - sinceMs >= REPAIRED_MS
 }
 
 /** True when the daemon runs and can answer. */
