@@ -4,13 +4,11 @@ import { createNodeKey, type Verify } from '../../src/util/keys.ts'
 
 const ids = new Map<number, NodeId>()
 
-/** The id of simulated node `index`, 0 to 65,534: a real one, so that it passes every check of ids. */
+/** The id of simulated node `index`, 0 to 254: a real one, so that it passes every check of ids. */
 export function nodeOf(index: number): NodeId {
   let id = ids.get(index)
   if (id === undefined) {
-    const seed = Buffer.alloc(32, (index + 1) & 255)
-    seed.writeUInt16BE(index + 1)
-    id = createNodeKey(seed).node
+    id = createNodeKey(new Uint8Array(32).fill(index + 1)).node
     ids.set(index, id)
   }
   return id
