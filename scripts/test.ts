@@ -18,9 +18,12 @@ import { countOutcomes, describeFile, summarize } from './test/summary.ts'
 const ROOT = join(import.meta.dirname, '..')
 
 /**
- * Tests that measure seconds on real daemons, or load the machine with Docker: each runs by itself,
- * after the others, so that it does not fail for want of a processor.
+ * Tests of real daemons on this machine: they wait more than they work, so two run side by side, but
+ * only after the others, so that they do not fail for want of a processor.
  */
+const PAIRED = ['test/e2e/loopback-']
+
+/** Tests that load the machine with Docker, or measure on the test bed: each runs by itself, last of all. */
 const ALONE = ['test/e2e/', 'test/scripts/testbed']
 
 const { values, positionals } = parseArgs({
@@ -69,10 +72,17 @@ async function run(files: readonly string[]): Promise<number> {
       print(describeFile(result))
     }
   }
-  const alone = files.filter(file => ALONE.some(prefix => file.startsWith(prefix)))
-  const queue = files.filter(file => !alone.includes(file))
+  const isOf = (prefixes: readonly string[], file: string): boolean =>
+    prefixes.some(prefix => file.startsWith(prefix))
+  const paired = files.filter(file => isOf(PAIRED, file))
+  const alone = files.filter(file => isOf(ALONE, file) && !paired.includes(file))
+  const queue = files.filter(file => !paired.includes(file) && !alone.includes(file))
   const jobs = readNumber('--jobs', values.jobs)
-  await Promise.all(Array.from({ length: jobs }, async () => await work(queue)))
+  const inJobs = async (count: number, of: string[]): Promise<void> => {
+    await Promise.all(Array.from({ length: count }, async () => await work(of)))
+  }
+  await inJobs(jobs, queue)
+  await inJobs(Math.min(jobs, 2), paired)
   await work(alone)
 
   print(summarize(results))
