@@ -72,8 +72,6 @@ async function run(files: readonly string[]): Promise<number> {
       print(describeFile(result))
     }
   }
-  const isOf = (prefixes: readonly string[], file: string): boolean =>
-    prefixes.some(prefix => file.startsWith(prefix))
   const paired = files.filter(file => isOf(PAIRED, file))
   const alone = files.filter(file => isOf(ALONE, file) && !paired.includes(file))
   const queue = files.filter(file => !paired.includes(file) && !alone.includes(file))
@@ -87,6 +85,10 @@ async function run(files: readonly string[]): Promise<number> {
 
   print(summarize(results))
   return stop.signal.aborted || countOutcomes(results).failed > 0 ? 1 : 0
+}
+
+function isOf(prefixes: readonly string[], file: string): boolean {
+  return prefixes.some(prefix => file.startsWith(prefix))
 }
 
 function readNumber(option: string, text: string): number {
