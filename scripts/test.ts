@@ -23,6 +23,9 @@ const ROOT = join(import.meta.dirname, '..')
  */
 const PAIRED = ['test/e2e/loopback-']
 
+/** Tests that take minutes, and a busy machine as one more fault: they run beside the many small ones. */
+const BESIDE = ['test/e2e/chaos']
+
 /** Tests that load the machine with Docker, or measure on the test bed: each runs by itself, last of all. */
 const ALONE = ['test/e2e/', 'test/scripts/testbed']
 
@@ -73,13 +76,15 @@ async function run(files: readonly string[]): Promise<number> {
     }
   }
   const paired = files.filter(file => isOf(PAIRED, file))
-  const alone = files.filter(file => isOf(ALONE, file) && !paired.includes(file))
-  const queue = files.filter(file => !paired.includes(file) && !alone.includes(file))
+  const beside = files.filter(file => isOf(BESIDE, file))
+  const others = files.filter(file => !paired.includes(file) && !beside.includes(file))
+  const alone = others.filter(file => isOf(ALONE, file))
+  const queue = others.filter(file => !alone.includes(file))
   const jobs = readNumber('--jobs', values.jobs)
   const inJobs = async (count: number, of: string[]): Promise<void> => {
     await Promise.all(Array.from({ length: count }, async () => await work(of)))
   }
-  await inJobs(jobs, queue)
+  await Promise.all([inJobs(jobs, queue), work(beside)])
   await inJobs(Math.min(jobs, 2), paired)
   await work(alone)
 
