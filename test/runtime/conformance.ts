@@ -2,6 +2,7 @@ import type { Test } from 'tap'
 import type { AppInput } from '../../src/model/app.ts'
 import type { TaskId } from '../../src/model/ids.ts'
 import type { Runtime } from '../../src/runtime/runtime.ts'
+import { until } from '../../scripts/testbed/process-table.ts'
 import { Events, freePort, makeLaunch, readLog, unhurried } from './launches.ts'
 
 /** What the tasks of the suite do with their lives. */
@@ -149,6 +150,10 @@ export function testRuntime(t: Test, harness: Harness): void {
     const next = await harness.open(cluster)
     t.teardown(() => next.close())
     const nextEvents = new Events(next)
+    // Docker tells of an end a moment before it lists it.
+    await until('the engine lists the end', 10_000, async () => {
+      return !(await runningIn(next)).includes(ends.task)
+    })
     const after = await next.list()
     t.strictSame(after.toSorted(byTask), before.toSorted(byTask))
     t.strictSame(nextEvents.all, [], 'old news is no news')
