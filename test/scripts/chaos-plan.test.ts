@@ -44,12 +44,13 @@ t.test('planFaults() gives the same faults for the same seed, and others for ano
 })
 
 t.test('planFaults() has every kind in two minutes on five hosts', async t => {
-  for (let seed = 1; seed <= 50; seed++) {
+  for (let seed = 1; seed <= 500; seed++) {
     const kinds = new Set(
       planFaults({ seed, hosts: 5, durationMs: 120_000 }).map(({ kind }) => kind),
     )
-    t.equal(kinds.size, FAULT_KINDS.length, `seed ${seed}`)
+    if (kinds.size < FAULT_KINDS.length) t.fail(`seed ${seed} has ${[...kinds].join(' ')} only`)
   }
+  t.pass()
 })
 
 const merged: ReadonlyArray<{
