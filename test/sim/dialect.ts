@@ -54,31 +54,20 @@ function inWords(
     const written = write(record)
     return { record: written, signature: signerOf(host.node)(toBytes(written)) }
   }
-  switch (message.kind) {
-    case 'record':
-      return message.signed.record.node === host.node
-        ? [{ ...message, signed: sign(message.signed.record) }]
-        : [message]
-    case 'delta':
-      if (message.node !== host.node) return [message]
-      // Two in one turn: of the first, the whole record is not there any more. As if it were lost.
-      return own?.seq === message.seq ? [changeTo(sign(own), message)] : []
-    case 'fill': {
-      const records = message.records.map(signed =>
-        signed.record.node === host.node ? sign(signed.record) : signed,
-      )
-      return [{ ...message, records }]
-    }
-    default:
-      return [message]
-  }
+  const signed = (one: SignedRecord): SignedRecord =>
+    one.record.node === host.node ? sign(one.record) : one
+  if (message.kind === 'record') return [{ ...message, signed: signed(message.signed) }]
+  if (message.kind === 'fill') return [{ ...message, records: message.records.map(signed) }]
+  if (message.kind !== 'delta' || message.node !== host.node) return [message]
+  // Two in one turn: of the first, the whole record is not there any more. As if it were lost.
+  return own?.seq === message.seq ? [changeTo(sign(own), message)] : []
 }
 
 /** The change that `delta` is, with the fields and tasks as `signed` has them. */
 function changeTo({ record, signature }: SignedRecord, delta: RecordDelta): RecordDelta {
   const changed = new Set(delta.tasks.map(({ id }) => id))
-  const { node, incarnation, seq, tasks, ...rest } = record
-  return { ...delta, fields: rest, tasks: tasks.filter(({ id }) => changed.has(id)), signature }
+  const { node: _node, incarnation: _incarnation, seq: _seq, tasks, ...fields } = record
+  return { ...delta, fields, tasks: tasks.filter(({ id }) => changed.has(id)), signature }
 }
 
 function withoutNews(record: NodeRecord): NodeRecord {
@@ -102,5 +91,5 @@ function withMore(record: NodeRecord): NodeRecord {
     })),
     ...(record.run && { run: { ...record.run, ...more } }),
     version: '9.0.0',
-  } as NodeRecord
+  }
 }

@@ -11,6 +11,10 @@ function hear(machine: NodeMachine, message: Message, nowMs = 10, from = LIAR!):
   return machine.handle({ kind: 'received', from, message }, nowMs)
 }
 
+function kinds(effects: readonly Effect[]): string[] {
+  return effects.map(({ kind }) => kind)
+}
+
 function told(effects: readonly Effect[]): ClusterEvent[] {
   return effects.flatMap(effect => (effect.kind === 'tell' ? [effect.event] : []))
 }
@@ -109,7 +113,6 @@ t.test(
           machine.handle({ kind: 'persisted', token: effect.token }, 90)
       }
     }
-    const kinds = (effects: readonly Effect[]): string[] => effects.map(({ kind }) => kind)
     const first = edit(10)
     t.notOk(
       kinds(first).includes('keep-client-id'),
@@ -123,6 +126,6 @@ t.test(
     persisted(doubted)
     t.notOk(kinds(edit(91)).includes('keep-client-id'), 'once is enough')
     machine.handle({ kind: 'ticked' }, 2_000)
-  t.equal(machine.book.get(SELF!)?.incarnation, 8, 'and its record goes above the other')
+    t.equal(machine.book.get(SELF!)?.incarnation, 8, 'and its record goes above the other')
   },
 )
