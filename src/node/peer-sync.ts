@@ -65,7 +65,8 @@ export class PeerSync {
       rememberAddresses(this.#options.store, addresses)
       this.#isUnsaved = false
     } catch (error) {
-      if (!this.#isUnsaved) this.#options.log('the addresses of the others could not be kept', error)
+      if (!this.#isUnsaved)
+        this.#options.log('the addresses of the others could not be kept', error)
       this.#isUnsaved = true
     }
   }
