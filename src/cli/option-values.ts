@@ -16,3 +16,8 @@ export function parsePair(
     throw new InvalidArgumentError('It must be key=value.')
   return { ...before, [key]: value }
 }
+
+/** Gathers what is given several times into a list. */
+export function gather(text: string, before: readonly string[] = []): string[] {
+  return [...before, text]
+}
