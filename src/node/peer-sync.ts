@@ -11,6 +11,7 @@ export interface PeerSyncOptions {
   readonly transport: Transport
   readonly liveness: Liveness
   readonly store: Store
+  readonly log: (message: string, error: unknown) => void
 }
 
 /**
@@ -21,6 +22,8 @@ export class PeerSync {
   readonly #options: PeerSyncOptions
   readonly #remembered: ReadonlyMap<NodeId, readonly string[]>
   #key = ''
+  /** True while the disk lacks the addresses of now. */
+  #isUnsaved = false
 
   constructor(options: PeerSyncOptions) {
     this.#options = options
@@ -29,7 +32,7 @@ export class PeerSync {
 
   /** Passes on what changed since the last call. */
   update(): void {
-    const { machine, transport, liveness, store } = this.#options
+    const { machine, transport, liveness } = this.#options
     const { admitted, book, self } = machine
     const addresses = new Map<NodeId, readonly string[]>()
     const members = new Map<NodeId, { address: string; port: number } | undefined>()
@@ -46,10 +49,25 @@ export class PeerSync {
       )
     }
     const key = JSON.stringify([[...addresses], [...members]])
-    if (key === this.#key) return
+    if (key === this.#key) {
+      if (this.#isUnsaved) this.#remember(addresses)
+      return
+    }
     this.#key = key
     transport.setAddresses(addresses)
     liveness.setMembers(members)
-    rememberAddresses(store, addresses)
+    this.#remember(addresses)
+  }
+
+  /** Only the next start needs them, and it has others' to go by: a disk that is full must not end this run. */
+  #remember(addresses: ReadonlyMap<NodeId, readonly string[]>): void {
+    try {
+      rememberAddresses(this.#options.store, addresses)
+      this.#isUnsaved = false
+    } catch (error) {
+      if (!this.#isUnsaved)
+        this.#options.log('the addresses of the others could not be kept', error)
+      this.#isUnsaved = true
+    }
   }
 }

@@ -166,7 +166,13 @@ export async function startNode(
   })
   const dns = await openDns(options, dnsSync.view, log)
   stack.defer(() => dns.close())
-  const peers = new PeerSync({ machine, transport, liveness, store: folder.store })
+  const peers = new PeerSync({
+    machine,
+    transport,
+    liveness,
+    store: folder.store,
+    log: (message, error) => log.warn({ err: error }, message),
+  })
 
   const runner = startTaskRunner({
     runtimes: await openRuntimes(options, folder, key.node, log),

@@ -1,4 +1,4 @@
-import { ftruncateSync, readSync, renameSync, statSync, writeSync } from 'node:fs'
+import { ftruncateSync, readSync, renameSync, rmSync, statSync, writeSync } from 'node:fs'
 import { open, type FileHandle } from 'node:fs/promises'
 
 /** A piece of a log and where the next one begins. */
@@ -18,7 +18,8 @@ const BLOCK_BYTES = 64 * 1024
  * the file to the older part and truncates the file. That is safe for the writer
  * because its descriptor is in append mode; what it writes in the microseconds
  * between the last copy and the truncation is lost. Positions count every byte that
- * was there since this object was made, so a reader keeps its place over a cut.
+ * was there since this object was made, so a reader keeps its place over a cut. On a full
+ * disk nothing is copied: the log is emptied, which makes room.
  */
 export class BoundedLog {
   readonly #path: string
@@ -109,6 +110,26 @@ export class BoundedLog {
 
   async #cut(): Promise<void> {
     const current = await open(this.#path, 'r+')
+    try {
+      await this.#moveToOlder(current)
+    } catch (error) {
+      if (!isDiskFull(error)) throw error
+      this.#giveUp(current)
+    } finally {
+      await current.close()
+    }
+  }
+
+  /** Where there is no room for a copy, the log makes some: what it has is lost, and the task writes on. */
+  #giveUp(current: FileHandle): void {
+    rmSync(`${this.#olderPath}.new`, { force: true })
+    rmSync(this.#olderPath, { force: true })
+    this.#base += sizeOf(this.#path)
+    this.#olderBytes = 0
+    ftruncateSync(current.fd, 0)
+  }
+
+  async #moveToOlder(current: FileHandle): Promise<void> {
     const older = await open(`${this.#olderPath}.new`, 'w', 0o600)
     try {
       const { size } = await current.stat()
@@ -135,10 +156,14 @@ export class BoundedLog {
       this.#base += at
       this.#olderBytes = at - from
     } finally {
-      await current.close()
       await older.close()
     }
   }
+}
+
+function isDiskFull(error: unknown): boolean {
+  if (!(error instanceof Error) || !('code' in error)) return false
+  return error.code === 'ENOSPC' || error.code === 'EDQUOT'
 }
 
 function sizeOf(path: string): number {

@@ -15,6 +15,8 @@ export class SimDisk {
   fence = 0
   /** Refuses every write while true. */
   isFull = false
+  /** True once an older state was put back. */
+  isRestored = false
   #durable: readonly Uint8Array[]
   #pending: Write[] = []
 
@@ -38,6 +40,7 @@ export class SimDisk {
     this.fence = backup.fence
     this.#durable = backup.#durable
     this.#pending = []
+    this.isRestored = true
   }
 
   /** What a daemon that starts now reads. */

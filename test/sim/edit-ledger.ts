@@ -90,6 +90,17 @@ export class EditLedger {
     return lost
   }
 
+  /** A host's disk was put back to an older state: what was acknowledged as being only there may be gone, the rest must come back. */
+  restored(host: SimHost): void {
+    const vector = vectorOf(host)
+    for (const asked of this.edits) {
+      if (asked.host !== host || asked.isVoid || has(vector, asked)) continue
+      const isElsewhere =
+        isAcknowledged(asked) && asked.result?.ok === true && !asked.result.onlyHere
+      if (!isElsewhere) asked.isVoid = true
+    }
+  }
+
   /** What is wrong with the documents of these hosts, as far as the edits are concerned. */
   check(hosts: readonly SimHost[]): string[] {
     const found: string[] = []

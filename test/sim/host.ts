@@ -10,6 +10,7 @@ import type { ProbeAddress } from '../../src/gossip/liveness/swim-message.ts'
 import { createRandom, type Random } from '../../src/util/random.ts'
 import { Alarm } from './alarm.ts'
 import type { SimDisk } from './disk.ts'
+import { THIS, type Dialect } from './dialect.ts'
 import { signerOf, verify } from './keys.ts'
 import { Lane, type Timeline } from './lane.ts'
 import { LivenessHost } from './liveness-host.ts'
@@ -60,6 +61,8 @@ export interface HostOptions {
   readonly clockMs: number
   /** Its clocks run so much faster: 0.0001 is 100 ppm. */
   readonly drift: number
+  /** Another version of Shoal runs here. @default this one */
+  readonly dialect?: Dialect
 }
 
 /** `up`: all runs. `stopped`: only the tasks run. `off`: nothing does. `gone`: nor will it ever again. */
@@ -98,6 +101,7 @@ export class SimHost {
   readonly #alarm: Alarm
   readonly #taskAlarm: Alarm
   #isSyncDue = false
+  readonly #dialect: Dialect
   #membersKey = ''
   #diskFreeAtMs = 0
 
@@ -106,6 +110,7 @@ export class SimHost {
     this.options = options
     this.node = options.node
     this.link = options.link ?? options.node
+    this.#dialect = options.dialect ?? THIS
     this.name = `n${options.index}`
     const { index } = options
     this.address = { address: `10.0.${index >> 8}.${(index & 255) + 1}`, port: 7440 }
@@ -299,9 +304,11 @@ export class SimHost {
     this.wakeForTasks()
   }
 
-  #handle(event: NodeEvent): void {
+  #handle(happened: NodeEvent): void {
     const { machine } = this
     if (machine === undefined) return
+    const event = this.#heard(happened)
+    if (event === undefined) return
     const effects = machine.handle(event, this.localMs)
     this.#world.handled(this, event, effects)
     for (const effect of effects) this.#perform(effect)
@@ -346,10 +353,12 @@ export class SimHost {
   #perform(effect: Effect): void {
     switch (effect.kind) {
       case 'publish':
-        return this.#world.publish(this, this.#world.overTheWire(effect.message))
+        for (const message of this.#inWords(effect.message)) this.#world.publish(this, message)
+        return
       case 'send': {
         const peer = this.#world.peerOf(this, effect.to)
-        if (peer !== undefined) this.#send(peer, this.#world.overTheWire(effect.message))
+        if (peer === undefined) return
+        for (const message of this.#inWords(effect.message)) this.#send(peer, message)
         return
       }
       case 'persist':
@@ -377,6 +386,22 @@ export class SimHost {
       case 'admit': // Connections and members are looked at again anyhow.
       case 'tell':
     }
+  }
+
+  /** What is said, by the version that runs here. */
+  #inWords(message: Message): readonly Message[] {
+    const said = this.#dialect.say(this, message)
+    return said.map(one => this.#world.overTheWire(one))
+  }
+
+  /** What is heard, by the version that runs here: a message of an unknown kind is none. */
+  #heard(event: NodeEvent): NodeEvent | undefined {
+    if (event.kind !== 'received') return event
+    const { from, message } = event
+    const { kinds, ownKinds } = this.#dialect
+    if (ownKinds.includes(message.kind)) return undefined
+    if (kinds.includes(message.kind)) return event
+    return { kind: 'message-refused', from, fault: 'unknown-kind', reason: message.kind }
   }
 
   #send(to: SimHost, message: Message): void {

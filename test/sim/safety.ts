@@ -168,7 +168,9 @@ export class Safety {
   #checkTelling(host: SimHost, kind: string, text: string): void {
     if (kind === 'placement-mismatch') this.#fail(1, `${host.name}: ${text}`)
     if (kind === 'refused') this.#fail(2, `${host.name} took an honest node for a liar: ${text}`)
-    if (text.includes('is older than')) this.#fail(2, `${host.name}: its disk ${text}`)
+    if (text.includes('is older than') && !host.disk.isRestored) {
+      this.#fail(2, `${host.name}: its disk ${text}`)
+    }
   }
 
   /** (10) Nothing goes round in circles. */

@@ -127,6 +127,7 @@ export class World implements HostWorld {
     if (this.#options.isEncoded !== true) return message
     const parsed = parseMessage(encodeMessage(message))
     if (parsed.ok) return parsed.message
+    if (parsed.fault === 'unknown-kind') return message
     this.safety.violations.push(`(10) a ${message.kind} cannot be read: ${parsed.reason}`)
     return message
   }
@@ -165,6 +166,16 @@ export class World implements HostWorld {
     this.ledger.ended(host)
     host.start()
     this.safety.violations.push(...this.ledger.started(host).map(text => `(2) ${text}`))
+  }
+
+  /** Puts an old copy of a machine's disk back, and starts its daemon on that. */
+  restore(host: SimHost, backup: SimDisk): void {
+    if (host.isPowered) host.powerOff()
+    this.ledger.ended(host)
+    host.disk.restore(backup)
+    this.story.add(this.#nowMs, host.name, '== gets an old backup back')
+    host.start()
+    this.ledger.restored(host)
   }
 
   /** Adds a machine once one of the others has admitted it for sure; it starts with what that one knows. */

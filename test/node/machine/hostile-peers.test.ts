@@ -11,6 +11,10 @@ function hear(machine: NodeMachine, message: Message, nowMs = 10, from = LIAR!):
   return machine.handle({ kind: 'received', from, message }, nowMs)
 }
 
+function kinds(effects: readonly Effect[]): string[] {
+  return effects.map(({ kind }) => kind)
+}
+
 function told(effects: readonly Effect[]): ClusterEvent[] {
   return effects.flatMap(effect => (effect.kind === 'tell' ? [effect.event] : []))
 }
@@ -93,3 +97,35 @@ t.test('bytes that are no message are counted; few of them are told', async t =>
   t.equal(machine.refused.count('malformed'), 999)
   t.equal(machine.refused.count('unknown-kind'), 1)
 })
+
+t.test(
+  'a later life of this node, that it does not know of, has it write to a new log',
+  async t => {
+    const machine = makeMachine(3)
+    const edit = (nowMs: number): Effect[] =>
+      machine.handle(
+        { kind: 'edited', request: nowMs, edit: { kind: 'admit', node: nodeOf(nowMs), name: 'x' } },
+        nowMs,
+      )
+    const persisted = (effects: readonly Effect[]): void => {
+      for (const effect of effects) {
+        if (effect.kind === 'persist')
+          machine.handle({ kind: 'persisted', token: effect.token }, 90)
+      }
+    }
+    const first = edit(10)
+    t.notOk(
+      kinds(first).includes('keep-client-id'),
+      'at the very first start nobody can have a copy',
+    )
+    persisted(first)
+    const run = { id: 'later', startedAtMs: 0, atMs: 5, met: [] }
+    hear(machine, { kind: 'record', signed: signedBy(recordOf(0, { incarnation: 7, run })) }, 20)
+    const doubted = edit(30)
+    t.strictSame(kinds(doubted).slice(0, 2), ['keep-client-id', 'persist'], 'in this order')
+    persisted(doubted)
+    t.notOk(kinds(edit(91)).includes('keep-client-id'), 'once is enough')
+    machine.handle({ kind: 'ticked' }, 2_000)
+    t.equal(machine.book.get(SELF!)?.incarnation, 8, 'and its record goes above the other')
+  },
+)
