@@ -339,7 +339,7 @@ export class OwnTasks {
     this.#touch(own, nowMs)
   }
 
-  /** Takes over what a runtime found: after a start of the daemon, or after the engine was away. */
+  /** Takes over what a runtime found: after a start of the daemon, after the engine was away, or when something did not work there. */
   adopt(
     found: readonly FoundTask[],
     runtime: 'docker' | 'process',
@@ -359,7 +359,10 @@ export class OwnTasks {
     for (const one of found) {
       const own = this.#tasks.get(one.task)
       if (own !== undefined) {
-        if (!one.running && own.task.state !== 'preparing') {
+        if (one.running && isFinal(own.task.state)) {
+          // Its start was given up, and worked all the same.
+          effects.push(stopOf(own))
+        } else if (!one.running && own.task.state !== 'preparing') {
           effects.push(...this.#ended(one.task, one.exitCode ?? -1, '', nowMs))
         } else if (own.spec.health.length === 0 && own.task.health === 'unknown') {
           own.task = { ...own.task, health: 'none', message: '' }
