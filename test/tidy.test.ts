@@ -60,6 +60,12 @@ const PURE = [
   'src/formats/',
   'src/gossip/liveness/swim',
   'src/dns/zone',
+  'src/dns/own-zone',
+  'src/dns/mesos-zone',
+  'src/dns/reverse-zones',
+  'src/dns/app-book',
+  'src/dns/name-',
+  'src/dns/task-',
   'src/dns/answer',
   'src/node/machine',
 ]

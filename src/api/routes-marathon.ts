@@ -7,6 +7,7 @@ import type { Problem } from '../model/problem.ts'
 import { isFinal, isServing } from '../model/task.ts'
 import type { NodeService, TaskView } from '../node/service.ts'
 import { makeEdit } from './make-edit.ts'
+import { nameProblems } from './name-problems.ts'
 
 /**
  * Adds what Marathon's users have in their scripts: `/v2/apps`. The answers are
@@ -34,7 +35,7 @@ export function addMarathonRoutes(app: FastifyInstance, service: NodeService): v
       ...(await marathonApp(service, read.spec.id, false)),
       version: deployment.version,
       deployments: [{ id: deployment.deploymentId }],
-      ...warnings(read.problems),
+      ...warnings([...read.problems, ...nameProblems(service, [read.spec])]),
     })
   })
 
@@ -64,7 +65,7 @@ export function addMarathonRoutes(app: FastifyInstance, service: NodeService): v
     const deployment = await apply(service, read.spec)
     return await deployed(reply, existing === undefined ? 201 : 200, deployment).send({
       ...deployment,
-      ...warnings(read.problems),
+      ...warnings([...read.problems, ...nameProblems(service, [read.spec])]),
     })
   })
 
@@ -111,9 +112,9 @@ function deployed(reply: FastifyReply, status: number, { deploymentId }: Deploym
   return reply.code(status).header('Marathon-Deployment-Id', deploymentId)
 }
 
-/** What Shoal carries but does not act on. Marathon had no such key; nothing is dropped in silence here. */
+/** What Shoal carries but does not act on, and names that others have already. Marathon had no such key; nothing is dropped in silence here. */
 function warnings(problems: readonly Problem[]): { warnings?: string[] } {
-  const lines = problems.map(({ path, message }) => `${path}: ${message}`)
+  const lines = problems.map(({ path, message }) => (path === '' ? message : `${path}: ${message}`))
   return lines.length === 0 ? {} : { warnings: lines }
 }
 

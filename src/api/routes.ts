@@ -9,9 +9,11 @@ import type { NodeService } from '../node/service.ts'
 import { ApiError, existingApp } from './errors.ts'
 import { followLogs } from './follow-logs.ts'
 import { makeEdit, storedOf } from './make-edit.ts'
+import { nameProblems } from './name-problems.ts'
 import { parseRequest } from './parse-request.ts'
+import { addDnsRoutes } from './routes-dns.ts'
 import { addNodeRoutes } from './routes-nodes.ts'
-import type { ApplyAnswer, ResolveAnswer } from './shapes.ts'
+import type { ApplyAnswer } from './shapes.ts'
 import { appAnswer, appLines, statusOf, taskLines, whyAnswer } from './views.ts'
 
 /** How long a join token is good for when nobody says. */
@@ -44,6 +46,7 @@ const logsQuery = z.object({
 /** Adds the node's own API, `/v1`. */
 export function addRoutes(app: FastifyInstance, service: NodeService, daemon: Daemon): void {
   addNodeRoutes(app, service)
+  addDnsRoutes(app, service)
   app.get('/v1/status', () => statusOf(service, Date.now()))
   app.get('/v1/apps', () => appLines(service))
   app.get('/v1/tasks', request => {
@@ -57,13 +60,6 @@ export function addRoutes(app: FastifyInstance, service: NodeService, daemon: Da
     return await Promise.all(
       apps.map(async ({ spec, instances }) => await service.printManifest({ ...spec, instances })),
     )
-  })
-  app.get('/v1/resolve', async request => {
-    const query = parseRequest(
-      z.object({ name: z.string(), type: z.string().optional() }),
-      request.query,
-    )
-    return await resolve(service, query.name, query.type)
   })
 
   app.post('/v1/apply', async (request, reply) => {
@@ -140,8 +136,9 @@ async function apply(
   service: NodeService,
   { files, dryRun, message }: z.output<typeof applyBody>,
 ): Promise<ApplyAnswer> {
-  const { apps, problems } = await service.readManifests(files)
-  if (problems.some(({ severity }) => severity === 'error')) return { apps: [], problems }
+  const { apps, problems: found } = await service.readManifests(files)
+  if (found.some(({ severity }) => severity === 'error')) return { apps: [], problems: found }
+  const problems = [...found, ...nameProblems(service, apps)]
   const before = service.desired().apps
   if (dryRun) {
     return {
@@ -168,20 +165,6 @@ async function apply(
         old === undefined ? 'created' : old.revision === revision ? 'unchanged' : 'updated'
       return { id, change, ...(revision !== undefined && { revision }) }
     }),
-  }
-}
-
-async function resolve(
-  service: NodeService,
-  name: string,
-  type: string | undefined,
-): Promise<ResolveAnswer> {
-  const server = `${service.dns.address}:${service.ports.dns}`
-  try {
-    return { ...(await service.resolve(name, type)), server }
-  } catch (error) {
-    if (error instanceof RangeError) throw new ApiError(400, error.message)
-    throw error
   }
 }
 

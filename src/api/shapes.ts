@@ -61,7 +61,13 @@ export interface StatusAnswer {
     readonly lost: RevisionId
     readonly lostAuthor: string
   }[]
-  readonly dns: { readonly address: string; readonly port: number; readonly domain: string }
+  readonly dns: {
+    readonly address: string
+    readonly port: number
+    readonly domain: string
+    /** The domain of Mesos-DNS's names, where there are any. */
+    readonly mesosDomain?: string
+  }
 }
 
 /** An app that may be running where this node does not see it. */
@@ -250,7 +256,39 @@ export interface ResolveAnswer {
     readonly ttl: number
     readonly type: string
     readonly data: string
+    /** Where it comes from, in words: a task, a node, a zone, another server. */
+    readonly from: string
   }[]
+}
+
+/** `GET /v1/dns/verify`: what every node's DNS server said, against what this node would say. */
+export interface VerifyAnswer {
+  readonly servers: readonly {
+    readonly node: string
+    readonly server: string
+    readonly answers: number
+  }[]
+  /** Questions that each server was asked by UDP, and again by TCP. */
+  readonly questions: number
+  readonly apps: { readonly asked: number; readonly all: number }
+  /** Nodes that were not asked, and why. */
+  readonly skipped: readonly { readonly node: string; readonly reason: string }[]
+  readonly differences: readonly {
+    readonly node: string
+    readonly server: string
+    readonly transport: 'udp' | 'tcp'
+    readonly name: string
+    readonly type: string
+    readonly problem: string
+  }[]
+}
+
+/** A line of `GET /v1/dns/conflicts`: a name that two things claim. */
+export interface NameConflictLine {
+  readonly name: string
+  /** Who answers to it: an app, or words for something else. */
+  readonly kept: string
+  readonly lost: readonly string[]
 }
 
 /** A line of `GET /v1/logs`. */

@@ -1,11 +1,12 @@
 import type { Logger } from 'pino'
 import { forgetCluster, putClusterAside, putClusterBack } from '../node/forget-cluster.ts'
 import { initCluster as makeCluster } from '../node/open-cluster.ts'
-import { nodeOptions, type NodeChoices, type NodeOptions } from '../node/options.ts'
+import { bindAddress, nodeOptions, type NodeChoices, type NodeOptions } from '../node/options.ts'
 import { startNode, type Node } from '../node/start-node.ts'
 import { ApiError } from './errors.ts'
 import type { Daemon } from './routes.ts'
-import { startApi, type Api } from './start-api.ts'
+import { startApi } from './start-api.ts'
+import { startDiscovery } from './start-discovery.ts'
 
 /** A daemon: a node with its API. */
 export interface RunningDaemon {
@@ -32,7 +33,9 @@ export interface Ended {
 
 interface Open {
   readonly node: Node
-  readonly api: Api
+  /** The API, and discovery where it is wanted. */
+  readonly servers: readonly { close(): Promise<void> }[]
+  readonly apiPort: number
 }
 
 /**
@@ -68,12 +71,18 @@ export async function startDaemon(choices: NodeChoices, log: Logger): Promise<Ru
       broken = new Error(reason)
       void close()
     })
+    const servers: { close(): Promise<void> }[] = []
     try {
-      return {
-        node,
-        api: await startApi({ service: node.service, daemon, port: opened.apiPort, log }),
+      const { service } = node
+      const api = await startApi({ service, daemon, port: opened.apiPort, log })
+      servers.push(api)
+      if (opened.discoveryPort !== undefined) {
+        const address = bindAddress(opened.advertise)
+        servers.push(await startDiscovery({ service, address, port: opened.discoveryPort }))
       }
+      return { node, servers, apiPort: api.port }
     } catch (error) {
+      await closeAll(servers)
       await node.close()
       throw error
     }
@@ -81,7 +90,7 @@ export async function startDaemon(choices: NodeChoices, log: Logger): Promise<Ru
 
   async function rejoin(token: string): Promise<void> {
     try {
-      await current.api.close()
+      await closeAll(current.servers)
       await current.node.close()
       await putClusterAside(options.dataDir)
       try {
@@ -99,7 +108,7 @@ export async function startDaemon(choices: NodeChoices, log: Logger): Promise<Ru
 
   async function close(): Promise<void> {
     closing ??= (async () => {
-      await current.api.close()
+      await closeAll(current.servers)
       await current.node.close()
       if (hasLeft) await forgetCluster(options.dataDir)
       end(broken === undefined ? {} : { broken })
@@ -112,10 +121,14 @@ export async function startDaemon(choices: NodeChoices, log: Logger): Promise<Ru
     options,
     cluster: service.cluster,
     name: service.name,
-    ports: { api: current.api.port, ...service.ports },
+    ports: { api: current.apiPort, ...service.ports },
     ended,
     close,
   }
+}
+
+async function closeAll(servers: Open['servers']): Promise<void> {
+  await Promise.all(servers.map(async server => await server.close()))
 }
 
 /** Hands the tasks over, and takes this node off the list of the admitted. */

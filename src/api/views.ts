@@ -36,8 +36,13 @@ export function statusOf(service: NodeService, nowMs: number): StatusAnswer {
       lost,
       lostAuthor: nodes.find(({ node }) => node === lostAuthor)?.name ?? lostAuthor,
     })),
-    dns: { ...service.dns, port: service.ports.dns },
+    dns: dnsLine(service),
   }
+}
+
+function dnsLine({ dns }: NodeService): StatusAnswer['dns'] {
+  const { address, port, domain, mesosDomain } = dns
+  return { address, port, domain, ...(mesosDomain !== undefined && { mesosDomain }) }
 }
 
 /** The apps, in the order of their ids. */
@@ -114,7 +119,7 @@ export function appAnswer(service: NodeService, id: AppId): AppAnswer | undefine
     revision: app.revision,
     instances: app.instances,
     spec: app.spec,
-    names: service.names(app.spec),
+    names: service.dns.names(app.spec),
     tasks: taskLines(service, id),
     history: historyLines(service, id),
   }

@@ -8,14 +8,13 @@ import type {
   ApplyRequest,
   EditAnswer,
   LogLine,
-  ResolveAnswer,
   StatusAnswer,
   TaskLine,
   WhyAnswer,
 } from '../api/shapes.ts'
 import { formatProblem } from '../model/problem.ts'
 import { Client, CliError, UsageError, type Target } from './client.ts'
-import { showApp, showApps, showResolved, showTasks, showWhy, showStored } from './listings.ts'
+import { showApp, showApps, showTasks, showWhy, showStored } from './listings.ts'
 import { showElsewhere } from './status-listing.ts'
 import { parseCount, parsePair } from './option-values.ts'
 import { count, note, say, sayJson } from './print.ts'
@@ -203,23 +202,6 @@ export function addAppCommands(program: Command): void {
         else if (line.stream === 'stderr') note(`${line.task} ${line.text}`)
         else say(`${line.task} ${line.text}`)
       }
-    })
-
-  program
-    .command('resolve')
-    .description('ask this node’s DNS server, as a client would')
-    .argument('<name>', 'such as web, _web._tcp, 0.web or web.shop.shoal')
-    .argument('[type]', 'A, AAAA, SRV, … (default: SRV for names with _, else A)')
-    .option('--json', JSON_HELP)
-    .addHelpText(
-      'after',
-      '\nExits with 1 when there is no such record.\n\nExamples:\n  shoal resolve _web._tcp\n  shoal resolve 0.web.shop\n  shoal resolve n1.node',
-    )
-    .action(async (name: string, type: string | undefined, flags: JsonFlag) => {
-      const answer = await client().get<ResolveAnswer>('/v1/resolve', { name, type })
-      if (flags.json === true) sayJson(answer)
-      else showResolved(answer)
-      if (answer.records.every(({ section }) => section !== 'answer')) process.exitCode = 1
     })
 
   program

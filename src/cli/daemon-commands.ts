@@ -1,23 +1,19 @@
 import type { Command } from 'commander'
 import type { NodeChoices } from '../api/start-daemon.ts'
-import { gather, parseCount, parsePair } from './option-values.ts'
+import { gather, parseCount, parsePair, parsePortOrNone } from './option-values.ts'
 import { note, say } from './print.ts'
 
 interface UpFlags {
   readonly join?: string
   readonly name?: string
-  readonly advertise?: string
+  readonly advertise?: string[]
   readonly port?: number
   readonly apiPort?: number
   readonly dnsPort?: number
   readonly dnsTtl?: number
-  readonly dnsForward?: string[]
-  readonly dnsAllow?: string[]
-  readonly dnsTransfer?: string[]
-  readonly dnsWorkers?: number
-  readonly dnsRateLimit?: number
   readonly mesosDomain?: string
   readonly mesosRfc952?: boolean
+  readonly discoveryPort?: number
   readonly docker?: string
   readonly label?: Record<string, string>
   readonly mdns: boolean
@@ -54,35 +50,20 @@ function nodeFlags(command: Command): Command {
     .option('--name <name>', 'the name of this node (default: the name of the host)')
     .option(
       '--advertise <ip>',
-      'the address that others reach this machine at (default: its first)',
+      'the address that others reach this machine at (default: its first); repeat for more that clients reach it at, such as IPv6',
+      gather,
     )
     .option('--port <port>', 'gossip (TCP) and liveness (UDP) (default: 7440)', parseCount)
     .option('--api-port <port>', 'the HTTP API on 127.0.0.1 (default: 8080)', parseCount)
     .option('--dns-port <port>', 'DNS (default: 53, or 7453 where 53 may not be bound)', parseCount)
     .option('--dns-ttl <seconds>', 'how long clients may keep an answer (default: 1)', parseCount)
-    .option(
-      '--dns-forward <resolver>',
-      'whom to ask about other domains: IP, IP:port, DOMAIN=IP or "none"; repeat for more (default: those of /etc/resolv.conf)',
-      gather,
-    )
-    .option(
-      '--dns-allow <network>',
-      'who may ask for other domains, such as 10.0.0.0/8; repeat for more (default: private networks)',
-      gather,
-    )
-    .option(
-      '--dns-transfer <network>',
-      'who may read whole zones (AXFR) beside this machine; repeat for more',
-      gather,
-    )
-    .option('--dns-workers <number>', 'threads that answer DNS (default: 1)', parseCount)
-    .option(
-      '--dns-rate-limit <number>',
-      'DNS answers to one network of strangers each second, 0 for no limit (default: 200)',
-      parseCount,
-    )
     .option('--mesos-domain <name>', 'the domain of Mesos-DNS’s names, or "none" (default: mesos)')
     .option('--mesos-rfc952', 'cut labels there as Mesos-DNS does with enforceRFC952')
+    .option(
+      '--discovery-port <port>',
+      'HTTP discovery as of Mesos-DNS (8123 there) and for Prometheus (default: none)',
+      parsePortOrNone,
+    )
     .option('--docker <socket>', 'the Docker engine, or "none" (default: /var/run/docker.sock)')
     .option('--label <k=v>', 'a label for constraints; repeat for more', parsePair)
     .option('--no-mdns', 'do not look for nodes on the local network')
@@ -94,9 +75,11 @@ function nodeFlags(command: Command): Command {
 
 function choicesOf(flags: UpFlags, command: Command): NodeChoices {
   const { data } = command.optsWithGlobals<{ data?: string }>()
-  const { label, dht, mdns, dnsTtl, mesosRfc952, ...rest } = flags
+  const { label, dht, mdns, dnsTtl, mesosRfc952, advertise = [], ...rest } = flags
+  const [first, ...also] = advertise
   return {
     ...rest,
+    ...(first !== undefined && { advertise: first, advertiseAlso: also }),
     ...(label && { labels: label }),
     ...(dnsTtl !== undefined && { dnsTtlSeconds: dnsTtl }),
     ...(mesosRfc952 === true && { mesosLabels: 'rfc952' as const }),

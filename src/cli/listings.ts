@@ -2,12 +2,14 @@ import type {
   AppAnswer,
   AppLine,
   EventLine,
+  NameConflictLine,
   ResolveAnswer,
   Stored,
   TaskLine,
+  VerifyAnswer,
   WhyAnswer,
 } from '../api/shapes.ts'
-import { ago, note, say, sayTable } from './print.ts'
+import { ago, count, note, say, sayTable } from './print.ts'
 
 /** `shoal ls`. */
 export function showApps(apps: readonly AppLine[]): void {
@@ -84,14 +86,36 @@ export function showWhy({ slots, app }: WhyAnswer): void {
 /** `shoal resolve`. */
 export function showResolved(answer: ResolveAnswer): void {
   say(`; ${answer.name} ${answer.type} from ${answer.server}: ${answer.status}`)
-  const sections = ['answer', 'authority', 'additional'] as const
-  for (const section of sections) {
-    for (const { name, ttl, type, data } of answer.records.filter(
-      record => record.section === section,
-    )) {
-      say(`${name}. ${ttl} ${type} ${data}${section === 'answer' ? '' : ` ; ${section}`}`)
-    }
+  for (const { section, name, ttl, type, data, from } of answer.records) {
+    say(`${name}. ${ttl} ${type} ${data} ; ${section === 'answer' ? '' : `${section}: `}${from}`)
   }
+}
+
+/** What every node's DNS server said: a line for each difference, and one for the whole. */
+export function showVerified(answer: VerifyAnswer): void {
+  const { servers, questions, apps, skipped, differences } = answer
+  for (const { node, server, transport, name, type, problem } of differences) {
+    say(`${node} (${server}, ${transport.toUpperCase()}): ${name} ${type} ${problem}`)
+  }
+  for (const { node, reason } of skipped) note(`${node} ${reason}: it was not asked`)
+  if (apps.asked < apps.all) {
+    note(`asked about ${apps.asked} of ${apps.all} apps: name one to ask about it`)
+  }
+  const asked = `${count(questions, 'question')} by UDP and TCP`
+  if (differences.length === 0)
+    say(`${count(servers.length, 'server')} answered ${asked} as this node would`)
+  else
+    note(
+      `${count(differences.length, 'difference')} in the answers of ${count(servers.length, 'server')} to ${asked}`,
+    )
+}
+
+/** Names that two things claim. */
+export function showNameConflicts(conflicts: readonly NameConflictLine[]): void {
+  sayTable(
+    ['NAME', 'ANSWERS FOR', 'NOT FOR'],
+    conflicts.map(({ name, kept, lost }) => [name, kept, lost.join(', ')]),
+  )
 }
 
 /** A line of `shoal events`. */

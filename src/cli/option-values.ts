@@ -6,6 +6,11 @@ export function parseCount(text: string): number {
   return Number(text)
 }
 
+/** Reads a port, or `none`, which is 0. */
+export function parsePortOrNone(text: string): number {
+  return text === 'none' ? 0 : parseCount(text)
+}
+
 /** Gathers `k=v` options into a map. */
 export function parsePair(
   text: string,

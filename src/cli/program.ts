@@ -3,6 +3,7 @@ import { VERSION } from '../api/version.ts'
 import { addAppCommands } from './app-commands.ts'
 import { addClusterCommands } from './cluster-commands.ts'
 import { addDaemonCommands } from './daemon-commands.ts'
+import { addDnsCommands } from './dns-commands.ts'
 import { addNodeCommands } from './node-commands.ts'
 
 const EXAMPLES = `
@@ -33,6 +34,7 @@ export function createProgram(): Command {
   addDaemonCommands(program)
   addAppCommands(program)
   addClusterCommands(program)
+  addDnsCommands(program)
   addNodeCommands(program)
   return program
 }

@@ -3,7 +3,7 @@ import { isWithin, RANK, splitFirst, type Claim } from './name-claims.ts'
 
 /** A name that more than one thing claims. */
 export interface NameConflict {
-  /** Below the zone's domain: `web-shop`. */
+  /** `web-shop`, below the table's domain; whole, `web-shop.shoal`, where a zone tells it. */
   readonly name: string
   /** Who answers to it: an app's id, or words for something else. */
   readonly kept: string
@@ -159,14 +159,17 @@ function createTable(options: NameTableOptions): NameTable & { found(): Found[] 
   function conflictsWith(apps: readonly NamedApp[]): NameConflict[] {
     const ids = new Set(apps.map(({ id }) => id))
     const near = new Set<AppId>()
+    // All who claim it: the owner may be one of `apps`, and give the name up.
+    const addClaimants = (name: string): void => {
+      for (const { app } of byName.get(name) ?? []) near.add(app)
+    }
     for (const { id, aliases } of apps) {
       for (const { name } of claimsOf(id, aliases)) {
-        for (const claim of byName.get(name) ?? []) near.add(claim.app)
+        addClaimants(name)
         const [, parent] = splitFirst(name)
-        const parentApp = parent === undefined ? undefined : ownerOf(parent)
-        if (parentApp !== undefined) near.add(parentApp)
+        if (parent !== undefined) addClaimants(parent)
         if (!below.has(name)) continue
-        for (const [other, [first]] of byName) if (isWithin(other, name)) near.add(first!.app)
+        for (const other of byName.keys()) if (isWithin(other, name)) addClaimants(other)
       }
     }
     const table = createTable(options)

@@ -5,6 +5,8 @@
  * @module
  */
 
+import type { DnsNode, DnsTask } from './dns-view.ts'
+
 /** Numbers of the record types that Shoal answers with or treats specially (IANA, "Resource Record (RR) TYPEs"). */
 export const TYPE = {
   A: 1,
@@ -59,6 +61,8 @@ export const TXT_BYTES_MAX = 255
 interface RecordBase {
   readonly name: string
   readonly ttlSeconds: number
+  /** The tasks or nodes that a zone made the record of, for people who ask where it comes from. Not on the wire. */
+  readonly of?: readonly (DnsTask | DnsNode)[]
 }
 
 /** An IPv4 or IPv6 address, as text. */

@@ -1,22 +1,24 @@
 import type { TaskPort } from '../model/task.ts'
 import { formatAddress, parseAddress } from './address.ts'
-import type { DnsTask } from './dns-view.ts'
+import type { DnsNode, DnsTask } from './dns-view.ts'
 import type { AddressRecord, SrvRecord } from './records.ts'
 
 /** The address records of `hosts`, each address once: a set of records has no doubles (RFC 2181, section 5). */
 export function addressRecords(
   name: string,
   ttlSeconds: number,
-  hosts: Iterable<{ readonly addresses: readonly string[] }>,
+  hosts: Iterable<DnsTask | DnsNode>,
 ): AddressRecord[] {
-  const records = new Map<string, AddressRecord>()
-  for (const { addresses } of hosts) {
-    for (const text of addresses) {
+  const records = new Map<string, AddressRecord & { readonly of: (DnsTask | DnsNode)[] }>()
+  for (const host of hosts) {
+    for (const text of host.addresses) {
       const bytes = parseAddress(text)
       if (bytes === undefined) continue
       const address = formatAddress(bytes)
       const type = bytes.length === 4 ? 'A' : 'AAAA'
-      records.set(address, { name, ttlSeconds, type, address })
+      const known = records.get(address)
+      if (known === undefined) records.set(address, { name, ttlSeconds, type, address, of: [host] })
+      else known.of.push(host)
     }
   }
   return [...records.values()]
@@ -45,7 +47,7 @@ export function serviceRecords(
     if (numbers.size > 0) glue.push(...addresses)
     const { weight } = task
     for (const port of numbers) {
-      records.push({ name, ttlSeconds, type: 'SRV', priority, weight, port, target })
+      records.push({ name, ttlSeconds, type: 'SRV', priority, weight, port, target, of: [task] })
     }
   }
   return { records, glue }

@@ -14,7 +14,7 @@ import type { Finding, ZonePart } from './finding.ts'
 import { createMesosZone, MESOS_SUFFIX, type MesosTask } from './mesos-zone.ts'
 import { mesosClaims, NODE_LABEL, ownClaims, SERVICE_LABEL } from './name-claims.ts'
 import { createNameTable, type NameConflict, type NamedApp, type NameTable } from './name-table.ts'
-import { createOwnZone, isSlotNumber } from './own-zone.ts'
+import { createOwnZone, isSlotNumber, nodeName } from './own-zone.ts'
 import type { DnsRecord, SoaRecord } from './records.ts'
 import { createReverseZones } from './reverse-zones.ts'
 import { VIEW_WORDS } from './task-views.ts'
@@ -33,6 +33,8 @@ export interface Zone {
    * @returns Nothing for a name outside the zones.
    */
   find(name: string): Finding | undefined
+  /** The names of an app in all zones, whole, each zone's best one first; without slots, services and views. */
+  namesOf(app: AppId): string[]
   /** Puts `app` in, or in place of what was known of it. Costs what the app has slots, whatever the zone has apps. */
   update(app: DnsApp): void
   /** Takes an app out. One that is not in does not matter. */
@@ -98,6 +100,10 @@ export function createZone(view: DnsView): Zone {
     domain,
     soa: () => own.authority.soa(),
     find: name => partOf(name)?.find(name),
+    namesOf: app => [
+      ...table.namesOf(app).map(name => `${name}.${domain}`),
+      ...(mesosTable?.namesOf(app) ?? []).map(name => `${name}.${MESOS_SUFFIX}.${mesos!.domain}`),
+    ],
     update: app => book.changed({ structure: insert(app) }),
     remove: id => {
       if (!book.remove(id)) return
@@ -109,7 +115,7 @@ export function createZone(view: DnsView): Zone {
       reverse.setNodes(nodes)
       book.changed({ structure: true })
     },
-    conflicts: () => [...nodeConflicts(book), ...conflictsIn(one => one.conflicts())],
+    conflicts: () => [...nodeConflicts(book, domain), ...conflictsIn(one => one.conflicts())],
     conflictsWith: apps => conflictsIn(one => one.conflictsWith(apps)),
     transfer: name => {
       const part = parts.get(name) ?? reverse.partOf(name)
@@ -140,14 +146,17 @@ export function createZone(view: DnsView): Zone {
     return true
   }
 
-  /** A conflict below `marathon.mesos` alone is told with the rest of the name; most are ours as well, and told once. */
+  /** Most conflicts below `marathon.mesos` are ours as well, and told once. */
   function conflictsIn(of: (table: NameTable) => NameConflict[]): NameConflict[] {
     const conflicts = of(table)
-    if (mesosTable === undefined) return conflicts
     const told = new Set(conflicts.map(conflict => JSON.stringify(conflict)))
-    const others = of(mesosTable).filter(conflict => !told.has(JSON.stringify(conflict)))
-    const suffix = `${MESOS_SUFFIX}.${mesos!.domain}`
-    return [...conflicts, ...others.map(one => ({ ...one, name: `${one.name}.${suffix}` }))]
+    const others = (mesosTable === undefined ? [] : of(mesosTable)).filter(
+      conflict => !told.has(JSON.stringify(conflict)),
+    )
+    return [
+      ...conflicts.map(one => ({ ...one, name: `${one.name}.${domain}` })),
+      ...others.map(one => ({ ...one, name: `${one.name}.${MESOS_SUFFIX}.${mesos!.domain}` })),
+    ]
   }
 }
 
@@ -167,9 +176,9 @@ function meaningOf(label: string, app: AppId, book: AppBook): string | undefined
   return words && `${words} of ${app}`
 }
 
-function nodeConflicts({ nodes }: AppBook): NameConflict[] {
+function nodeConflicts({ nodes }: AppBook, domain: string): NameConflict[] {
   return Array.from(nodes, ([label, [first, ...others]]) => ({
-    name: `${label}.${NODE_LABEL}`,
+    name: nodeName(label, domain),
     kept: describeNode(first!),
     lost: others.map(describeNode),
   })).filter(({ lost }) => lost.length > 0)

@@ -1,6 +1,9 @@
 import type { NodeId, RevisionId, SlotId } from './ids.ts'
 import type { Task } from './task.ts'
 
+/** Most addresses that a node has beside its first. */
+export const ADDRESSES_MAX = 7
+
 /** What a node has to give to tasks. Declared, never measured live: placement reads it. */
 export interface Capacity {
   readonly cpus: number
@@ -90,6 +93,8 @@ export interface NodeRecord {
   /** The highest fencing token that the node knew of when it said this: a logical clock (Lamport, 1978). */
   readonly fence?: number
   readonly run?: Run
+  /** More addresses of the machine, of the other kind of IP most of all: what publishes its ports on all of them is reached there, too. */
+  readonly addresses?: readonly string[]
 }
 
 /** A record with its owner's Ed25519 signature over the record's canonical bytes, because others relay it. */

@@ -7,11 +7,11 @@ import type { PlacementInput } from '../placement/input.ts'
 import type { LogChunk, LogOptions } from '../runtime/runtime.ts'
 import { createVerify, type NodeKey } from '../util/keys.ts'
 import { encodeLogsRequest, readLogPiece } from './call-services.ts'
+import { createDnsService, type CreateDnsServiceOptions } from './create-dns-service.ts'
 import type { EventLog } from './event-log.ts'
 import type { NodeEvent } from './machine/events.ts'
 import { isMajority } from './machine/majority.ts'
 import type { NodeMachine } from './machine/node-machine.ts'
-import { dnsNames, resolve } from './resolve.ts'
 import type { Requests } from './requests.ts'
 import type { NodeService, NodeView, TaskView } from './service.ts'
 import type { TaskRunner } from './task-runner.ts'
@@ -23,8 +23,9 @@ const LOGS_TIMEOUT_MS = 5_000
 /** What a service is made of. */
 export interface CreateServiceOptions extends Pick<
   NodeService,
-  'cluster' | 'name' | 'version' | 'startedAtMs' | 'ports' | 'dns' | 'dataDir' | 'metrics'
+  'cluster' | 'name' | 'version' | 'startedAtMs' | 'ports' | 'dataDir' | 'metrics'
 > {
+  readonly dns: Omit<CreateDnsServiceOptions, 'machine' | 'nodes' | 'tasks'>
   readonly psk: Uint8Array
   readonly key: NodeKey
   readonly machine: NodeMachine
@@ -91,7 +92,7 @@ export function createService(options: CreateServiceOptions): NodeService {
     version,
     startedAtMs,
     ports,
-    dns,
+    dns: createDnsService({ ...dns, machine, nodes, tasks }),
     dataDir,
     metrics,
     desired: () => machine.doc.read(),
@@ -136,8 +137,6 @@ export function createService(options: CreateServiceOptions): NodeService {
         expiresAtMs: Date.now() + ttlMs,
         key,
       }),
-    names: spec => dnsNames(spec, dns.domain),
-    resolve: async (asked, type) => await resolve({ ...dns, port: ports.dns }, asked, type),
     printManifest: async spec => {
       const { printManifest } = await import('../formats/native.ts')
       return printManifest(spec)

@@ -63,8 +63,12 @@ export function dnsNode({ record, facts }: Side): DnsNode {
   return { name, addresses, zone, alive: verdict === 'alive', port: Number(port ?? 0) }
 }
 
-/** A task as DNS answers for it. */
-export function dnsTask({ record, facts }: Side, task: Task): DnsTask {
+/**
+ * A task as DNS answers for it.
+ *
+ * @param isContainer Docker opens a container's ports on all addresses; a process is told the first.
+ */
+export function dnsTask({ record, facts }: Side, task: Task, isContainer: boolean): DnsTask {
   const suffix = slotSuffix(task.slot)
   const { name, addresses, zone, weight, verdict, isReliable } = facts
   const isThere = verdict === 'alive' || verdict === 'suspect'
@@ -72,7 +76,7 @@ export function dnsTask({ record, facts }: Side, task: Task): DnsTask {
     task: task.id,
     slot: task.slot,
     suffix: suffix === record.node ? name : suffix,
-    addresses,
+    addresses: isContainer ? addresses : addresses.slice(0, 1),
     ports: task.ports,
     serving: verdict === 'alive' && isReliable && isServing(task),
     running: isThere && isReliable && task.state === 'running',

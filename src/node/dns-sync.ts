@@ -1,6 +1,7 @@
 import type { DnsApp, DnsTask, DnsView, MesosView } from '../dns/dns-view.ts'
 import { applyChange, type ZoneChange } from '../dns/zone-change.ts'
 import { createZone, type Zone } from '../dns/zone.ts'
+import { runtimeOf } from '../model/app.ts'
 import type { Desired, DesiredApp } from '../model/desired.ts'
 import { slotSuffix, type AppId, type NodeId, type SlotId } from '../model/ids.ts'
 import type { NodeRecord } from '../model/node-record.ts'
@@ -133,7 +134,7 @@ export class DnsSync {
     const isWeighed = before?.record === record && apps === this.#weighed
     const facts: SideFacts = {
       name,
-      addresses: [address],
+      addresses: [address, ...(record.addresses ?? [])],
       zone: labelsOf(record, nodes.get(node))['zone'] ?? '',
       weight: isWeighed ? before.facts.weight : weightOf(record, apps),
       verdict,
@@ -147,9 +148,10 @@ export class DnsSync {
   #picture(app: DesiredApp): DnsApp {
     const { id, spec, instances } = app
     const sides = [...this.#sides.values()]
+    const isContainer = runtimeOf(spec) === 'docker'
     const told = sides.flatMap(side =>
       (side.tasks.get(id) ?? []).map(task => ({
-        task: dnsTask(side, task),
+        task: dnsTask(side, task, isContainer),
         isOwners: this.#placement?.placed.get(task.slot) === side.record.node,
       })),
     )

@@ -7,9 +7,9 @@ import type { NodeRecord } from '../model/node-record.ts'
 import type { Task } from '../model/task.ts'
 import type { Explanation } from '../placement/explain.ts'
 import type { LogChunk } from '../runtime/runtime.ts'
+import type { DnsService } from './dns-service.ts'
 import type { ClusterEvent, EditResult, KnownVerdict } from './machine/events.ts'
 import type { Brake } from './machine/mass-loss.ts'
-import type { Resolved } from './resolve.ts'
 import type { Wait } from '../reconcile/plan.ts'
 
 /** A node of the cluster, as this node knows it. */
@@ -37,7 +37,7 @@ export interface NodeService {
   readonly version: string
   readonly startedAtMs: number
   readonly ports: { readonly gossip: number; readonly probe: number; readonly dns: number }
-  readonly dns: { readonly address: string; readonly domain: string }
+  readonly dns: DnsService
   readonly dataDir: string
   desired(): Desired
   history(app: AppId): AppHistory
@@ -78,10 +78,6 @@ export interface NodeService {
     | { readonly ok: false; readonly reason: string }
   /** Hands the tasks over, leaves the cluster for good, and forgets it. */
   leave(): Promise<EditResult>
-  /** The names that DNS answers for an app. */
-  names(spec: AppSpec): string[]
-  /** Asks this node's DNS server over the network, as any client would. Throws when it cannot be asked. */
-  resolve(name: string, type?: string): Promise<Resolved>
   /** An app in Shoal's own file format. */
   printManifest(spec: AppSpec): Promise<string>
   /** Figures for `/metrics`. */

@@ -14,6 +14,7 @@ import { startProcessRuntime } from '../runtime/process-runtime.ts'
 import { createNodeKey, createVerify } from '../util/keys.ts'
 import { createAdmissionGate } from './admission-gate.ts'
 import { createCallServices } from './call-services.ts'
+import { containerDnsOf } from './container-dns.ts'
 import { createService, localLogs } from './create-service.ts'
 import { DnsSync } from './dns-sync.ts'
 import { EventLog } from './event-log.ts'
@@ -175,7 +176,13 @@ export async function startNode(
   })
 
   const runner = startTaskRunner({
-    runtimes: await openRuntimes(options, folder, key.node, log),
+    runtimes: await openRuntimes(
+      options,
+      folder,
+      key.node,
+      containerDnsOf(options, dns, machine),
+      log,
+    ),
     node: { name: options.name, address: options.advertise },
     cluster: folder.cluster.cluster,
     push: event => push(event),
@@ -242,7 +249,14 @@ export async function startNode(
     version: VERSION,
     startedAtMs: Date.now(),
     ports: { gossip: portOf(transport), probe: liveness.port, dns: dns.port },
-    dns: { address: options.advertise, domain: DOMAIN },
+    dns: {
+      address: options.advertise,
+      port: dns.port,
+      domain: DOMAIN,
+      mesosDomain: dnsSync.view.mesos?.domain,
+      ttlSeconds: options.dnsTtlSeconds,
+      zone: dnsSync.zone,
+    },
     dataDir: options.dataDir,
     metrics: createMetrics({
       machine,
@@ -290,6 +304,7 @@ function factsOf(options: NodeOptions): NodeFacts {
   return {
     name: options.name,
     address: options.advertise,
+    ...(options.advertiseAlso.length > 0 && { addresses: options.advertiseAlso }),
     multiaddrs: [],
     probePort: 0,
     dnsPort: 0,
@@ -357,6 +372,7 @@ async function openRuntimes(
   options: NodeOptions,
   { cluster }: OpenFolder,
   node: NodeId,
+  dnsOf: ReturnType<typeof containerDnsOf>,
   log: Logger,
 ): Promise<TaskRunnerOptions['runtimes']> {
   const tell = (message: string): void => log.info(message)
@@ -372,6 +388,7 @@ async function openRuntimes(
     socketPath: options.docker,
     cluster: cluster.cluster,
     node,
+    dnsOf,
     log: tell,
   })
   return { docker, process: processes }

@@ -35,6 +35,17 @@ export interface ContainerOwner {
   readonly node: string
 }
 
+/** Whom a container asks about names. */
+export interface ContainerDns {
+  /** IP addresses, the first one first. A resolver reads three at most. */
+  readonly servers: readonly string[]
+  /** The domains that a bare name is looked for in. */
+  readonly search: readonly string[]
+}
+
+/** A resolver that waits five seconds for a server that is down is taken for a broken app. */
+const DNS_OPTIONS = ['timeout:1', 'attempts:3']
+
 /**
  * What to ask the Docker engine for, so that `launch` runs as a task of `owner`.
  *
@@ -45,10 +56,15 @@ export interface ContainerOwner {
  *   the entrypoint.
  * - A volume source that is a path must exist on the node: making an empty folder in
  *   its place, as `docker run -v` does, would hide a missing disk.
+ * - In a bridge network names are asked of `dns`, if there is one.
  * - Never a restart policy: after a reboot the daemon decides first what should run.
  * - The log keeps the last 20 MB.
  */
-export function containerOptions(launch: Launch, owner: ContainerOwner): ContainerCreateOptions {
+export function containerOptions(
+  launch: Launch,
+  owner: ContainerOwner,
+  dns?: ContainerDns,
+): ContainerCreateOptions {
   const { task, slot, revision, spec, ports, env } = launch
   const shell = typeof spec.command === 'string' ? ['/bin/sh', '-c'] : undefined
   const entrypoint = spec.entrypoint ?? shell
@@ -79,7 +95,7 @@ export function containerOptions(launch: Launch, owner: ContainerOwner): Contain
     // The engine's own grace, for a stop by anybody else than us.
     StopTimeout: Math.ceil(toMs(spec.stopGrace) / 1000),
     ExposedPorts: Object.fromEntries(bridged(launch).map(port => [portKey(port), {}])),
-    HostConfig: hostConfig(launch),
+    HostConfig: hostConfig(launch, dns),
   }
 }
 
@@ -116,7 +132,7 @@ export function parseContainer({
   }
 }
 
-function hostConfig(launch: Launch): HostConfig {
+function hostConfig(launch: Launch, dns: ContainerDns | undefined): HostConfig {
   const { resources, limits, network, volumes, privileged } = launch.spec
   const shares = Math.max(CPU_SHARES_MIN, Math.round(resources.cpus * 1024))
   return {
@@ -128,6 +144,10 @@ function hostConfig(launch: Launch): HostConfig {
       : { DeviceRequests: [{ Driver: '', Count: resources.gpus, Capabilities: [['gpu']] }] }),
     NetworkMode: network,
     PortBindings: portBindings(launch),
+    // With host networking a task reads the node's own resolv.conf, whatever is said here.
+    ...(dns === undefined || network !== 'bridge'
+      ? {}
+      : { Dns: [...dns.servers], DnsSearch: [...dns.search], DnsOptions: DNS_OPTIONS }),
     Mounts: volumes.map(({ source, target, readOnly }) => ({
       Type: source.startsWith('/') ? ('bind' as const) : ('volume' as const),
       Source: source,

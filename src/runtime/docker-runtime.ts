@@ -1,7 +1,12 @@
 import type { Container, ContainerCreateOptions, ContainerInfo } from 'dockerode'
-import type { TaskId } from '../model/ids.ts'
+import { appOfSlot, type AppId, type TaskId } from '../model/ids.ts'
 import { digest } from '../util/keys.ts'
-import { containerOptions, type ContainerOwner, parseContainer } from './container-options.ts'
+import {
+  containerOptions,
+  type ContainerDns,
+  type ContainerOwner,
+  parseContainer,
+} from './container-options.ts'
 import { createDemux } from './demux.ts'
 import { dockerError, statusOf } from './docker-error.ts'
 import { execInContainer } from './docker-exec.ts'
@@ -38,6 +43,8 @@ export interface DockerRuntimeOptions {
    * @default 10_000
    */
   readonly answerMs?: number
+  /** Whom a container asks about names, and in which domains; nothing leaves that to the engine. @default nothing */
+  readonly dnsOf?: (app: AppId) => ContainerDns | undefined
   /** Told of what a person should know but no caller asked for. @default nothing is told */
   readonly log?: (message: string) => void
 }
@@ -70,6 +77,7 @@ export async function startDockerRuntime(options: DockerRuntimeOptions): Promise
 class DockerRuntime implements Runtime {
   readonly #owner: ContainerOwner
   readonly #log: (message: string) => void
+  readonly #dnsOf: NonNullable<DockerRuntimeOptions['dnsOf']>
   readonly #link: DockerLink
   readonly #starting = new Set<TaskId>()
   /** What was said to run, by a start or a list. Only the ends of these are news. */
@@ -79,14 +87,20 @@ class DockerRuntime implements Runtime {
    * and would call such a task running.
    */
   readonly #ended = new Map<TaskId, ExitedEvent>()
-  /** Counts the starts that worked. */
-  #starts = 0
   #listener: ((event: RuntimeEvent) => void) | undefined
 
   constructor(options: DockerRuntimeOptions) {
-    const { socketPath = '/var/run/docker.sock', cluster, node, answerMs = 10_000, log } = options
+    const {
+      socketPath = '/var/run/docker.sock',
+      cluster,
+      node,
+      answerMs = 10_000,
+      dnsOf,
+      log,
+    } = options
     this.#owner = { cluster, node }
     this.#log = log ?? (() => undefined)
+    this.#dnsOf = dnsOf ?? (() => undefined)
     const onEvent = (event: RuntimeEvent): void => this.#hear(event)
     this.#link = new DockerLink({ socketPath, cluster, node, answerMs, onEvent })
   }
@@ -96,16 +110,6 @@ class DockerRuntime implements Runtime {
   }
 
   async list(): Promise<FoundTask[]> {
-    for (;;) {
-      const starts = this.#starts
-      // oxlint-disable-next-line eslint/no-await-in-loop -- one answer after the other
-      const tasks = await this.#list()
-      // What began to run while the engine answered may be missing, and would be taken for gone.
-      if (starts === this.#starts) return tasks
-    }
-  }
-
-  async #list(): Promise<FoundTask[]> {
     // What comes while the engine answers is newer than its answer.
     const [running, ended] = [[...this.#running], [...this.#ended.keys()]]
     const containers = await this.#containers('list the tasks')
@@ -131,7 +135,6 @@ class DockerRuntime implements Runtime {
     } finally {
       this.#starting.delete(task)
     }
-    this.#starts++
     this.#running.add(task)
     const ended = this.#ended.get(task)
     // It was quick; but first the caller hears that it ran.
@@ -256,7 +259,7 @@ class DockerRuntime implements Runtime {
     const { image } = spec
     if (image === undefined) throw badSpec(task, 'it has no image')
     if (spec.forcePull) await this.#pull(task, image, options)
-    const wanted = containerOptions(launch, this.#owner)
+    const wanted = containerOptions(launch, this.#owner, this.#dnsOf(appOfSlot(launch.slot)))
     try {
       return await this.#tryCreate(task, wanted)
     } catch (error) {

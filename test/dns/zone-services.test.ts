@@ -46,7 +46,7 @@ t.test('what the importer made is the service, and another way to its name is no
   ]
   const zone = checkNames(t, apps, { 'web.default.svc.shoal': ['A 10.0.0.1'] })
   t.match(
-    zone.conflicts().find(({ name }) => name === 'web.default.svc'),
+    zone.conflicts().find(({ name }) => name === 'web.default.svc.shoal'),
     { kept: '/web', lost: ['/default/web', '/other'] },
   )
 })
@@ -68,7 +68,7 @@ t.test('ids do not lead into the names of services', async t => {
   // Without the app that the name is of, it is still not the other's.
   checkNames(t, apps.slice(0, 2), { 'web.shop.svc.shoal': 'NXDOMAIN' })
   t.strictSame(createZone(makeView(apps.slice(0, 2))).conflicts(), [
-    { name: 'svc', kept: 'the names of services', lost: ['/svc'] },
-    { name: 'web.shop.svc', kept: 'the names of services', lost: ['/svc/shop/web'] },
+    { name: 'svc.shoal', kept: 'the names of services', lost: ['/svc'] },
+    { name: 'web.shop.svc.shoal', kept: 'the names of services', lost: ['/svc/shop/web'] },
   ])
 })

@@ -148,7 +148,7 @@ t.test('conflicts: a view goes before an app that is called so', async t => {
     'near-web.shoal': ['A 10.9.0.1'],
   })
   t.strictSame(zone.conflicts(), [
-    { name: 'near.web', kept: 'the nearest tasks of /web', lost: ['/web/near'] },
+    { name: 'near.web.shoal', kept: 'the nearest tasks of /web', lost: ['/web/near'] },
   ])
   zone.remove(appId('/web'))
   t.strictSame(ask(zone, 'near.web.shoal'), ['A 10.9.0.1'])

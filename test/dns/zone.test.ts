@@ -153,8 +153,8 @@ t.test('find() leaves the names of nodes to nodes', async t => {
       .conflicts()
       .map(({ name, lost }) => [name, lost]),
     [
-      ['node', ['/node']],
-      ['n1.node', ['/node/n1']],
+      ['node.shoal', ['/node']],
+      ['n1.node.shoal', ['/node/n1']],
     ],
   )
 })
@@ -172,8 +172,8 @@ t.test('conflicts: one app gets the name, whatever order they come in', async t 
     // The loser's targets are names that it did get.
     t.strictSame(ask(zone, '_web.shop._tcp.shoal'), ['SRV 31000 0.web.shop.shoal'])
     t.strictSame(zone.conflicts(), [
-      { name: 'web-shop', kept: '/web-shop', lost: ['/shop/web', '/other'] },
-      { name: 'web-shop.default.svc', kept: '/web-shop', lost: ['/other'] },
+      { name: 'web-shop.shoal', kept: '/web-shop', lost: ['/shop/web', '/other'] },
+      { name: 'web-shop.default.svc.shoal', kept: '/web-shop', lost: ['/other'] },
     ])
     zone.remove(appId('/web-shop'))
     t.strictSame(ask(zone, 'web-shop.shoal'), ['A 10.2.0.1'], 'the next in line gets it')
@@ -186,7 +186,9 @@ t.test('conflicts: a number before an app is its slot, not another app', async t
   )
   t.strictSame(ask(zone, '0.web.shoal'), ['A 10.0.0.1'])
   t.strictSame(ask(zone, '0-web.shoal'), ['A 10.9.0.1'])
-  t.strictSame(zone.conflicts(), [{ name: '0.web', kept: 'slot 0 of /web', lost: ['/web/0'] }])
+  t.strictSame(zone.conflicts(), [
+    { name: '0.web.shoal', kept: 'slot 0 of /web', lost: ['/web/0'] },
+  ])
 })
 
 t.test(
@@ -198,7 +200,9 @@ t.test(
       'NXDOMAIN',
       'what a name means does not change with the scale',
     )
-    t.strictSame(zone.conflicts(), [{ name: '7.web', kept: 'slot 7 of /web', lost: ['/web/7'] }])
+    t.strictSame(zone.conflicts(), [
+      { name: '7.web.shoal', kept: 'slot 7 of /web', lost: ['/web/7'] },
+    ])
     t.strictSame(ask(zone, '_7-web._tcp.shoal'), ['SRV 31000 0.7-web.shoal'])
   },
 )
@@ -208,7 +212,7 @@ t.test('conflicts: two nodes of one name', async t => {
   const zone = createZone(makeView([], { nodes }))
   t.strictSame(ask(zone, 'a-b.node.shoal'), ['A 10.0.0.3'])
   t.strictSame(zone.conflicts(), [
-    { name: 'a-b.node', kept: 'node a-b at 10.0.0.3', lost: ['node a.b at 10.0.0.2'] },
+    { name: 'a-b.node.shoal', kept: 'node a-b at 10.0.0.3', lost: ['node a.b at 10.0.0.2'] },
   ])
   zone.setNodes([makeNode('a-b', '10.0.0.3', { alive: false })])
   t.equal(ask(zone, 'a-b.node.shoal'), 'NODATA', 'a node that is not alive')

@@ -122,3 +122,22 @@ t.test('containerName() is one that Docker takes', async t => {
   t.equal(containerName('/web.2@k3f9x1' as TaskId), 'shoal-web.2-k3f9x1')
   t.equal(containerName('/shop/web.0@x' as TaskId), 'shoal-shop-web.0-x')
 })
+
+t.test('containerOptions() names the servers that a container on a bridge asks', async t => {
+  const owner = { cluster: 'c1', node: 'n1' }
+  const dnsOfNode = { servers: ['10.0.0.1', '10.0.0.2'], search: ['shop.svc.shoal', 'shoal'] }
+  t.match(
+    containerOptions(makeLaunch({ image: 'a', network: 'bridge' }), owner, dnsOfNode).HostConfig,
+    {
+      Dns: ['10.0.0.1', '10.0.0.2'],
+      DnsSearch: ['shop.svc.shoal', 'shoal'],
+      DnsOptions: ['timeout:1', 'attempts:3'],
+    },
+  )
+  for (const host of [
+    containerOptions(makeLaunch({ image: 'a', network: 'host' }), owner, dnsOfNode).HostConfig,
+    containerOptions(makeLaunch({ image: 'a', network: 'bridge' }), owner).HostConfig,
+  ]) {
+    for (const key of ['Dns', 'DnsSearch', 'DnsOptions']) t.notOk(key in host!, key)
+  }
+})

@@ -48,6 +48,8 @@ export interface DnsOptions {
 export interface Dns {
   readonly port: number
   readonly addresses: readonly string[]
+  /** True where other domains are asked about elsewhere: then a client needs no other server. */
+  readonly forwards: boolean
   /** Makes these changes in the zones of all threads; each answers by them within milliseconds. */
   apply(changes: readonly ZoneChange[]): void
   /** What all threads together have done since the start. */
@@ -150,6 +152,7 @@ export async function startDns(options: DnsOptions): Promise<Dns> {
   return {
     port,
     addresses,
+    forwards: options.forward !== undefined,
     apply,
     counters: () => readTallies(tallies),
     restarts: () => restarts,

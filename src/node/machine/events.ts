@@ -21,6 +21,7 @@ export type NodeFacts = Pick<
   NodeRecord,
   | 'name'
   | 'address'
+  | 'addresses'
   | 'multiaddrs'
   | 'probePort'
   | 'dnsPort'

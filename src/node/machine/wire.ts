@@ -20,6 +20,7 @@ import {
   type SlotId,
   type TaskId,
 } from '../../model/ids.ts'
+import { ADDRESSES_MAX } from '../../model/node-record.ts'
 import { TASK_STATES } from '../../model/task.ts'
 import { fromBytes, toBytes } from '../../util/bytes.ts'
 import { isNodeId } from '../../util/keys.ts'
@@ -96,6 +97,7 @@ const record = z.looseObject({
   steady: z.boolean().exactOptional(),
   flapping: z.boolean().exactOptional(),
   fence: count.exactOptional(),
+  addresses: z.array(text(64)).max(ADDRESSES_MAX).exactOptional(),
   run: z
     .looseObject({
       id: text(64).min(1),
