@@ -18,3 +18,14 @@ export const sideApp = {
   resources: { cpus: 0.1, memMb: 16 },
   stopGrace: '1s',
 } as const
+
+/** An app that must never run twice, whatever happens. */
+export const onceApp = {
+  id: '/once',
+  image: 'hello_world:latest',
+  instances: 1,
+  ports: [{ name: 'http', port: 9001 }],
+  resources: { cpus: 0.1, memMb: 16 },
+  onPartition: { isolated: 'stop' },
+  stopGrace: '1s',
+} as const

@@ -131,7 +131,7 @@ async function problemsOfDns({ host }: HostView, { apps, tasks }: HostView): Pro
       .map(({ address, ports }) => `${address}:${ports[0]?.hostPort}`)
       .toSorted()
     const server = { address: host.address, port: 53 }
-    // oxlint-disable-next-line eslint/no-await-in-loop -- two apps
+    // oxlint-disable-next-line eslint/no-await-in-loop -- a few apps
     const instances = await lookUp(server, id.slice(1))
     const named = instances.map(({ address, port }) => `${address}:${port}`).toSorted()
     if (isDeepStrictEqual(named, expected)) continue

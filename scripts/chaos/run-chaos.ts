@@ -4,13 +4,14 @@ import { askDaemon, tryApply } from '../testbed/host-daemon.ts'
 import { until } from '../testbed/process-table.ts'
 import type { TestHost } from '../testbed/test-host.ts'
 import { createTestbed, type Testbed } from '../testbed/testbed.ts'
-import { probedApp, sideApp } from './apps.ts'
+import { onceApp, probedApp, sideApp } from './apps.ts'
 import { findProblems } from './check-cluster.ts'
 import { availabilityOf, Clients, type Away } from './clients.ts'
 import { DnsWatch } from './dns-watch.ts'
 import { Editor } from './editor.ts'
 import { planFaults, type PlannedFault } from './fault-plan.ts'
 import { measureReaction } from './measure.ts'
+import { OnceWatch } from './once-watch.ts'
 import type { ChaosReport, FaultReport } from './report.ts'
 import { Story } from './story.ts'
 import { Striker } from './strike.ts'
@@ -85,6 +86,7 @@ class Chaos {
     story.add(`seed ${this.#options.seed}: ${this.#plan.length} faults on ${hosts.length} hosts`)
     await this.#form()
     const watch = new DnsWatch(hosts, probedApp.id.slice(1))
+    const once = new OnceWatch(hosts, onceApp.id)
     const editor = new Editor(hosts, this.#options.seed)
     await until('DNS of every host names the app', FORM_MS, async () =>
       watch.now().every(places => places?.length === probedApp.instances),
@@ -99,10 +101,11 @@ class Chaos {
     story.add('== no more faults, no more edits')
     await editor.stop()
     const healedMs = performance.now()
-    const problems = await this.#settle(editor)
+    const unsettled = await this.#settle(editor)
     const settledMs = performance.now() - healedMs - QUIET_MS
     clients.stop()
-    await watch.stop()
+    await Promise.all([watch.stop(), once.stop()])
+    const problems = [...once.problems, ...unsettled]
 
     const report: ChaosReport = {
       seed: this.#options.seed,
@@ -126,7 +129,7 @@ class Chaos {
       const seen = await Promise.all(hosts.map(async host => await aliveOf(host)))
       return seen.every(count => count === hosts.length)
     })
-    if ((await tryApply(hosts[0]!, [probedApp, sideApp])) === undefined) {
+    if ((await tryApply(hosts[0]!, [probedApp, sideApp, onceApp])) === undefined) {
       throw new Error('The apps could not be applied')
     }
   }

@@ -11,6 +11,11 @@ interface UpFlags {
   readonly apiPort?: number
   readonly dnsPort?: number
   readonly dnsTtl?: number
+  readonly dnsForward?: string[]
+  readonly dnsAllow?: string[]
+  readonly dnsTransfer?: string[]
+  readonly dnsWorkers?: number
+  readonly dnsRateLimit?: number
   readonly mesosDomain?: string
   readonly mesosRfc952?: boolean
   readonly discoveryPort?: number
@@ -57,6 +62,27 @@ function nodeFlags(command: Command): Command {
     .option('--api-port <port>', 'the HTTP API on 127.0.0.1 (default: 8080)', parseCount)
     .option('--dns-port <port>', 'DNS (default: 53, or 7453 where 53 may not be bound)', parseCount)
     .option('--dns-ttl <seconds>', 'how long clients may keep an answer (default: 1)', parseCount)
+    .option(
+      '--dns-forward <resolver>',
+      'whom to ask about other domains: IP, IP:port, DOMAIN=IP or "none"; repeat for more (default: those of /etc/resolv.conf)',
+      gather,
+    )
+    .option(
+      '--dns-allow <network>',
+      'who may ask for other domains, such as 10.0.0.0/8; repeat for more (default: private networks)',
+      gather,
+    )
+    .option(
+      '--dns-transfer <network>',
+      'who may read whole zones (AXFR) beside this machine; repeat for more',
+      gather,
+    )
+    .option('--dns-workers <number>', 'threads that answer DNS (default: 1)', parseCount)
+    .option(
+      '--dns-rate-limit <number>',
+      'DNS answers to one network of strangers each second, 0 for no limit (default: 200)',
+      parseCount,
+    )
     .option('--mesos-domain <name>', 'the domain of Mesos-DNS’s names, or "none" (default: mesos)')
     .option('--mesos-rfc952', 'cut labels there as Mesos-DNS does with enforceRFC952')
     .option(

@@ -27,7 +27,7 @@ import { chaosTexts } from './chaos.ts'
 import { ANYBODY, type Client } from './clients.ts'
 import { appendRecords, countFitting, encodeAnswer, type EncodedAnswer } from './encode-answer.ts'
 import { createOptWriter } from './opt-writer.ts'
-import { createQueryFacts, nameText, readQuery, setWord } from './read-query.ts'
+import { createQueryFacts, nameText, readQuery, setWord, skipName, word } from './read-query.ts'
 import { CLASS_CH, CLASS_IN, RCODE, TYPE, type SoaRecord } from './records.ts'
 import { ANSWER_KIND } from './response-limiter.ts'
 import { encodeRecord, HEADER_BYTES, pointersTo } from './wire.ts'
@@ -95,6 +95,7 @@ export function createAnswerer(names: Names, options: AnswererOptions = {}): Ans
     answer,
     relay,
     slip,
+    fail,
     last,
   }
 
@@ -156,8 +157,26 @@ export function createAnswerer(names: Names, options: AnswererOptions = {}): Ans
     return finish(out, end, rcode)
   }
 
+  /** Nothing that a query may have broken is used: not the facts, not OPT. */
+  function fail(asked: Buffer, out: Buffer): number {
+    last.kind = ANSWER_KIND.ERROR
+    last.isTruncated = false
+    last.cookie = 'none'
+    bare(asked, out, RCODE.SERVFAIL)
+    const nameEnd = word(asked, 4) === 1 ? skipName(asked, HEADER_BYTES, false) : 0
+    const end = nameEnd + 4
+    if (nameEnd === 0 || end > asked.length) return HEADER_BYTES
+    last.type = word(asked, nameEnd)
+    setWord(out, 4, 1) // Clients pass over an answer that does not name their question.
+    asked.copy(out, HEADER_BYTES, HEADER_BYTES, end)
+    return end
+  }
+
   function slip(out: Buffer): number {
-    if (isBare) return HEADER_BYTES
+    if (isBare) {
+      setWord(out, 4, 0)
+      return HEADER_BYTES
+    }
     setWord(out, 6, 0)
     setWord(out, 8, 0)
     setWord(out, 10, 0)

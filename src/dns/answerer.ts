@@ -103,6 +103,8 @@ export interface Answerer {
    * in it. Returns its length, which is no more than the query's but for a cookie.
    */
   slip(out: Buffer): number
+  /** Writes the answer to a query that cannot be answered for a fault of ours: SERVFAIL, and the question where it can be read. Returns its length. */
+  fail(query: Buffer, out: Buffer): number
   /** Of the last query. One object, written to by each. */
   readonly last: Readonly<AnswerFacts>
 }

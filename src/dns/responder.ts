@@ -39,6 +39,11 @@ export interface ResponderOptions {
   readonly answersPerSecond?: number
   /** A clock that does not go back, in milliseconds. */
   readonly nowMs: () => number
+  /**
+   * Told when a query breaks the answerer, which is a fault of ours: its client gets SERVFAIL, and everybody
+   * else his answer. Without this, whoever found such a query could stop the server with it again and again.
+   */
+  readonly onBroken: (error: unknown, query: Buffer) => void
 }
 
 /** How much more our own clients get than strangers: they are many behind one network, and do not attack it. */
@@ -50,7 +55,7 @@ const TIMED_ONE_IN = 64
 export function createResponder(
   answerer: Answerer,
   tally: Tally,
-  { answersPerSecond = 200, nowMs }: ResponderOptions,
+  { answersPerSecond = 200, nowMs, onBroken }: ResponderOptions,
 ): Responder {
   const isLimited = answersPerSecond > 0
   const strangers = createResponseLimiter({ perSecond: answersPerSecond, slip: 2 })
@@ -68,17 +73,32 @@ export function createResponder(
       return length
     },
     relay: (query, out, transport, client, relayed, source, askedAtMs) => {
-      const length = answerer.relay(query, out, transport, client, relayed)
+      let length: number
+      try {
+        length = answerer.relay(query, out, transport, client, relayed)
+      } catch (error) {
+        length = fail(query, out, error)
+      }
       tally.took(source, (nowMs() - askedAtMs) / 1000)
       return judged(length, out, transport, client)
     },
   }
 
   function answer(query: Buffer, out: Buffer, transport: DnsTransport, client: Client): number {
-    const length = answerer.answer(query, out, transport, client)
+    let length: number
+    try {
+      length = answerer.answer(query, out, transport, client)
+    } catch (error) {
+      length = fail(query, out, error)
+    }
     if (length > 0) return judged(length, out, transport, client)
     if (length === 0) tally.dropped('not-a-query')
     return length
+  }
+
+  function fail(query: Buffer, out: Buffer, error: unknown): number {
+    onBroken(error, query)
+    return answerer.fail(query, out)
   }
 
   function judged(length: number, out: Buffer, transport: DnsTransport, client: Client): number {

@@ -2,8 +2,11 @@ import type { Socket } from 'node:net'
 import { FORWARD, TCP_ANSWER_BYTES_MAX, TRANSFER } from './answerer.ts'
 import type { Client } from './clients.ts'
 import type { Forward } from './forward/forwarder.ts'
+import { skipName, word } from './read-query.ts'
+import { RCODE } from './records.ts'
 import type { Responder } from './responder.ts'
 import type { Tally } from './tally.ts'
+import { HEADER_BYTES } from './wire.ts'
 
 /** What TCP clients may take up. */
 export interface TcpLimits {
@@ -149,11 +152,14 @@ export function serveTcp(options: TcpServiceOptions): TcpService {
     }
 
     function beginTransfer(query: Buffer): void {
-      tally.happened('transfers')
       if (transfers >= TRANSFERS_MAX) {
+        tally.dropped('connection-limit')
         socket.destroy() // As the client would be without a word (RFC 5936, section 4.1.2): it comes again.
         return
       }
+      const type = word(query, skipName(query, HEADER_BYTES, false))
+      tally.happened('transfers')
+      tally.answered('tcp', type, RCODE.NOERROR)
       transfers++
       transferring = transfer(Buffer.from(query))
       schedule()

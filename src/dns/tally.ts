@@ -41,7 +41,7 @@ export const DROP_REASONS = [
   'send-queue',
   /** Too many forwarded questions wait, of all clients or of this one. */
   'forward-queue',
-  /** A TCP connection that was closed to make room for another. */
+  /** A TCP connection that was closed to make room for another, or because too many transfers run. */
   'connection-limit',
   /** A TCP connection that brought no whole query in time. */
   'idle',

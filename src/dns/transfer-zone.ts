@@ -1,6 +1,6 @@
 import { createQueryFacts, readQuery, setWord } from './read-query.ts'
 import { RCODE, TYPE, type DnsRecord, type SoaRecord } from './records.ts'
-import { decodeMessage, encodeRecord, HEADER_BYTES, pointersTo } from './wire.ts'
+import { decodeMessage, encodeRecord, HEADER_BYTES, pointersTo, type Message } from './wire.ts'
 
 /** What whole zones are read from. */
 export interface TransferSource {
@@ -29,41 +29,54 @@ const OPT_BYTES = 11
 export function* transferZone(query: Buffer, source: TransferSource): Generator<Buffer> {
   const facts = createQueryFacts()
   readQuery(query, facts)
-  const { questions, authorities } = decodeMessage(query)
-  const domain = questions[0]!.name
-  const records = source.transfer(domain)
-  if (records === undefined) {
-    yield emptyMessage(query, facts.questionEnd, RCODE.SERVFAIL)
+  const asked = decode(query)
+  const records = asked && source.transfer(asked.questions[0]!.name)
+  if (asked === undefined || records === undefined) {
+    const rcode = asked === undefined ? RCODE.FORMERR : RCODE.SERVFAIL
+    yield emptyMessage(query, facts.questionEnd, rcode)
     return
   }
+  const { questions, authorities } = asked
+  const domain = questions[0]!.name
   const builder = createBuilder(query, facts.questionEnd, domain, facts.hasEdns)
   let soa: SoaRecord | undefined
   for (const record of records) {
     if (soa === undefined) {
       if (record.type !== 'SOA') throw new TypeError(`zone ${domain} does not begin with its SOA`)
       soa = record
-      const known = authorities.find(one => one.type === 'SOA')
-      if (facts.type === TYPE.IXFR && known?.serial === soa.serial) break
     } else if (record.type === 'SOA') {
       continue // Where the name of the zone is told again.
     }
     const full = builder.add(record)
     if (full !== undefined) yield full
+    if (record === soa && facts.type === TYPE.IXFR && hasSerial(authorities, soa.serial)) {
+      yield builder.close() // One SOA: that is all there is to tell.
+      return
+    }
   }
-  const isWhole = soa !== undefined && builder.count() > 1
-  if (isWhole) {
-    const full = builder.add(soa!)
-    if (full !== undefined) yield full
-  }
+  const full = soa && builder.add(soa)
+  if (full !== undefined) yield full
   yield builder.close()
+}
+
+/** Nothing for a query whose records are not what they say: only their lengths were looked at so far. */
+function decode(query: Buffer): Message | undefined {
+  try {
+    return decodeMessage(query)
+  } catch (error) {
+    if (error instanceof RangeError) return undefined
+    throw error
+  }
+}
+
+function hasSerial(records: Message['authorities'], serial: number): boolean {
+  return records.some(one => one.type === 'SOA' && one.serial === serial)
 }
 
 interface Builder {
   /** Returns a message that is full, if this record begins another. */
   add(record: DnsRecord): Buffer | undefined
   close(): Buffer
-  /** Records so far. */
-  count(): number
 }
 
 function createBuilder(
@@ -76,7 +89,6 @@ function createBuilder(
   let pointers = pointersTo(domain, HEADER_BYTES)
   let size = questionEnd
   let isFirst = true
-  let total = 0
 
   function close(): Buffer {
     const message = emptyMessage(query, questionEnd, RCODE.NOERROR)
@@ -102,11 +114,9 @@ function createBuilder(
       if (!pointers.has(record.name)) pointers.set(record.name, size)
       parts.push(bytes)
       size += bytes.length
-      total++
       return full
     },
     close,
-    count: () => total,
   }
 }
 

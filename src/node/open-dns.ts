@@ -1,11 +1,16 @@
 import { networkInterfaces } from 'node:os'
 import type { Logger } from 'pino'
 import type { DnsView } from '../dns/dns-view.ts'
+import { asksNobody, parseForwardPlan } from '../dns/forward/forward-plan.ts'
+import { LOOPBACK_NETWORKS, PRIVATE_NETWORKS } from '../dns/networks.ts'
 import { isPortUnavailable } from '../dns/start-dns-server.ts'
-import { startDns, type Dns } from '../dns/worker/start-dns.ts'
+import { startDns, type Dns, type DnsOptions } from '../dns/worker/start-dns.ts'
 import { explainListen } from './explain-listen.ts'
 import { bindAddress, DEFAULT_DNS_PORT, FALLBACK_DNS_PORT, type NodeOptions } from './options.ts'
 import { VERSION } from './version.ts'
+
+/** What Docker, Podman and CNI call their bridges. */
+const BRIDGE_NAME = /^(?:docker\d+|docker_gwbridge|br-[0-9a-f]{12}|podman\d+|cni-?\w*)$/
 
 /**
  * Starts the DNS server on the advertised address: on the port that was asked for,
@@ -15,13 +20,14 @@ import { VERSION } from './version.ts'
  */
 export async function openDns(options: NodeOptions, view: DnsView, log: Logger): Promise<Dns> {
   const bind = bindAddress(options.advertise)
+  const rules = dnsRules(options, ownInterfaces())
   const start = async (port: number): Promise<Dns> =>
     await startDns({
       addresses: [...new Set([bind, ...options.advertiseAlso.map(bindAddress)])],
       port,
       view,
       identity: { name: options.name, version: `Shoal ${VERSION}` },
-      local: ownAddresses(),
+      ...rules,
       log: (message, error) => log.error(error === undefined ? {} : { err: error }, message),
     })
   const { dnsPort } = options
@@ -42,8 +48,44 @@ export async function openDns(options: NodeOptions, view: DnsView, log: Logger):
   }
 }
 
-function ownAddresses(): string[] {
-  return Object.values(networkInterfaces()).flatMap(list =>
-    (list ?? []).map(({ address }) => address),
+/** An address of this machine. */
+export interface OwnInterface {
+  readonly name: string
+  readonly address: string
+  /** Nothing where the system does not tell the length of the prefix. */
+  readonly cidr: string | null
+}
+
+/**
+ * Who may what, how often, and who is asked about other domains: what the options say, and where they say
+ * nothing, what `own` does.
+ */
+export function dnsRules(
+  options: Pick<
+    NodeOptions,
+    'dnsForward' | 'dnsAllow' | 'dnsTransfer' | 'dnsWorkers' | 'dnsRateLimit'
+  >,
+  own: readonly OwnInterface[],
+): Pick<DnsOptions, 'workers' | 'answersPerSecond' | 'local' | 'home' | 'transfer' | 'forward'> {
+  const local = own.map(({ address }) => address)
+  const plan = parseForwardPlan(options.dnsForward)
+  return {
+    workers: options.dnsWorkers,
+    answersPerSecond: options.dnsRateLimit,
+    local,
+    home: options.dnsAllow ?? [...PRIVATE_NETWORKS, ...bridgeNetworks(own)],
+    transfer: [...LOOPBACK_NETWORKS, ...local, ...options.dnsTransfer],
+    ...(!asksNobody(plan) && { forward: plan }),
+  }
+}
+
+function ownInterfaces(): OwnInterface[] {
+  return Object.entries(networkInterfaces()).flatMap(([name, list]) =>
+    (list ?? []).map(({ address, cidr }) => ({ name, address, cidr })),
   )
+}
+
+/** The networks that container engines have made on this machine: whatever addresses they have, who is there is at home. */
+function bridgeNetworks(own: readonly OwnInterface[]): string[] {
+  return own.flatMap(({ name, cidr }) => (BRIDGE_NAME.test(name) && cidr !== null ? [cidr] : []))
 }

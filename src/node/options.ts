@@ -2,7 +2,9 @@ import { statfsSync } from 'node:fs'
 import { availableParallelism, homedir, hostname, networkInterfaces, totalmem } from 'node:os'
 import { isIP } from 'node:net'
 import { join } from 'node:path'
+import { parseForwardPlan } from '../dns/forward/forward-plan.ts'
 import type { LabelRule } from '../dns/labels.ts'
+import { isNetwork } from '../dns/networks.ts'
 import { isDnsLabel } from '../model/app.ts'
 import { ADDRESSES_MAX, type Capacity } from '../model/node-record.ts'
 
@@ -29,6 +31,9 @@ export const DEFAULT_DNS_TTL_SECONDS = 1
 /** Longer than this, a dead task is asked for longer than Mesos-DNS's minute. */
 const DNS_TTL_SECONDS_MAX = 60
 
+/** Each holds zones of its own; a machine that needs more than this answers several hundred thousand queries a second. */
+const DNS_WORKERS_MAX = 16
+
 /** Everything that can be chosen about a node. Composed here, and read nowhere else. */
 export interface NodeOptions {
   /** The node's folder: key, document, socket, processes' logs. @default /var/lib/shoal for root, else ~/.local/share/shoal */
@@ -54,6 +59,20 @@ export interface NodeOptions {
   readonly dnsTtlSeconds: number
   /** The second domain, with the names of Mesos-DNS; `none` for no such names. @default mesos */
   readonly mesosDomain: string
+  /** Who is asked about other domains, one text for each resolver: see `FORWARD_RULE`. @default those of /etc/resolv.conf */
+  readonly dnsForward: readonly string[]
+  /**
+   * The networks of our own clients (`10.0.0.0/8`): they may ask for other domains, and get more answers than strangers.
+   *
+   * @default private and link-local networks, and those of this machine's container bridges
+   */
+  readonly dnsAllow: readonly string[] | undefined
+  /** The networks that whole zones may be read from (AXFR). @default this machine alone */
+  readonly dnsTransfer: readonly string[]
+  /** Threads that answer DNS. Two answer almost twice as much, where there are processors for them, and hold everything twice. @default 1 */
+  readonly dnsWorkers: number
+  /** UDP answers of one kind to one network of strangers each second, so that nobody is flooded through us; 0 for no limit. @default 200 */
+  readonly dnsRateLimit: number
   /** What labels may be there: `rfc952` for clients whose Mesos-DNS had `enforceRFC952`. @default rfc1123 */
   readonly mesosLabels: LabelRule
   /**
@@ -123,7 +142,17 @@ export function nodeOptions(choices: NodeChoices): NodeOptions {
     port: choices.port ?? DEFAULT_PORT,
     apiPort: choices.apiPort ?? DEFAULT_API_PORT,
     dnsPort: choices.dnsPort,
-    dnsTtlSeconds: checkTtl(choices.dnsTtlSeconds ?? DEFAULT_DNS_TTL_SECONDS),
+    dnsTtlSeconds: checkCount(
+      '--dns-ttl',
+      choices.dnsTtlSeconds ?? DEFAULT_DNS_TTL_SECONDS,
+      0,
+      DNS_TTL_SECONDS_MAX,
+    ),
+    dnsForward: checkForward(choices.dnsForward ?? []),
+    dnsAllow: choices.dnsAllow && checkNetworks('--dns-allow', choices.dnsAllow),
+    dnsTransfer: checkNetworks('--dns-transfer', choices.dnsTransfer ?? []),
+    dnsWorkers: checkCount('--dns-workers', choices.dnsWorkers ?? 1, 1, DNS_WORKERS_MAX),
+    dnsRateLimit: checkCount('--dns-rate-limit', choices.dnsRateLimit ?? 200, 0, 1_000_000),
     mesosDomain: checkDomain(choices.mesosDomain ?? DEFAULT_MESOS_DOMAIN),
     mesosLabels: choices.mesosLabels ?? 'rfc1123',
     // 0 is no port here: nobody could be told which one was taken.
@@ -162,10 +191,28 @@ export function bindAddress(advertise: string): string {
   return isIP(advertise) === 6 ? '::' : '0.0.0.0'
 }
 
-function checkTtl(seconds: number): number {
-  if (Number.isInteger(seconds) && seconds >= 0 && seconds <= DNS_TTL_SECONDS_MAX) return seconds
+function checkCount(flag: string, count: number, min: number, max: number): number {
+  if (Number.isInteger(count) && count >= min && count <= max) return count
+  throw new OptionError(`${flag} must be from ${min} to ${max}, got ${count}`)
+}
+
+function checkForward(texts: readonly string[]): readonly string[] {
+  try {
+    parseForwardPlan(texts)
+    return texts
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error
+    throw new OptionError(`--dns-forward ${error.message}`, { cause: error })
+  }
+}
+
+/** `none` stands for no network. */
+function checkNetworks(flag: string, texts: readonly string[]): readonly string[] {
+  const networks = texts.filter(text => text !== 'none')
+  const wrong = networks.find(text => !isNetwork(text))
+  if (wrong === undefined) return networks
   throw new OptionError(
-    `--dns-ttl must be from 0 to ${DNS_TTL_SECONDS_MAX} seconds, got ${seconds}`,
+    `${flag} must be IP networks such as 10.0.0.0/8 or fd00::/8, or "none", got ${wrong}`,
   )
 }
 

@@ -17,6 +17,9 @@ type Kind = 'docker' | 'process'
 /** Starts that run side by side; more wait. Four use a machine to the full without making each slow. */
 export const STARTS_MAX = 4
 
+/** An engine is asked again for all that it has so long after something there did not work. */
+const RELIST_MS = 5_000
+
 /** Options of {@link startTaskRunner}. */
 export interface TaskRunnerOptions {
   readonly runtimes: Partial<Record<Kind, Runtime>>
@@ -46,6 +49,7 @@ export function startTaskRunner(options: TaskRunnerOptions): TaskRunner {
   const starting = new Map<TaskId, AbortController>()
   const waiting: (() => void)[] = []
   const graces = new Map<Kind, NodeJS.Timeout>()
+  const relists = new Map<Kind, NodeJS.Timeout>()
   let running = 0
   let isClosed = false
 
@@ -81,9 +85,24 @@ export function startTaskRunner(options: TaskRunnerOptions): TaskRunner {
       setUsable(kind, true)
       push({ kind: 'found', runtime: kind, tasks })
     } catch (error) {
-      // It says `reachable` when it is back, and is listed then.
       log(`cannot list the tasks of the ${kind} engine`, error)
+      listLater(kind)
     }
+  }
+
+  /**
+   * What did not work may have left something behind, such as a container that was created while its answer was lost:
+   * the machine hears of it by the next list, and ends or removes it.
+   */
+  function listLater(kind: Kind): void {
+    const runtime = runtimes[kind]
+    if (runtime === undefined || isClosed || relists.has(kind)) return
+    const timer = setTimeout(() => {
+      relists.delete(kind)
+      // An engine that is away says when it is back, and is listed then.
+      if (!graces.has(kind)) void list(kind, runtime)
+    }, RELIST_MS)
+    relists.set(kind, timer)
   }
 
   const usable: Record<Kind, boolean> = { docker: false, process: false }
@@ -118,6 +137,7 @@ export function startTaskRunner(options: TaskRunnerOptions): TaskRunner {
       push({ kind: 'task-started', task })
     } catch (error) {
       push({ kind: 'task-start-failed', task, ...failureOf(error) })
+      listLater(runtimeOf(spec))
     } finally {
       running--
       starting.delete(task)
@@ -139,8 +159,8 @@ export function startTaskRunner(options: TaskRunnerOptions): TaskRunner {
     try {
       await runtimeFor(kind).remove(task)
     } catch (error) {
-      // It is listed again after the next start of the daemon, and removed then.
       log(`cannot remove ${task}`, error)
+      listLater(kind)
     }
   }
 
@@ -183,7 +203,7 @@ export function startTaskRunner(options: TaskRunnerOptions): TaskRunner {
     logs: (task, kind, logOptions) => runtimeFor(kind).logs(task, logOptions),
     close: async () => {
       isClosed = true
-      for (const grace of graces.values()) clearTimeout(grace)
+      for (const timer of [...graces.values(), ...relists.values()]) clearTimeout(timer)
       for (const aborted of starting.values()) aborted.abort()
       await Promise.all(Object.values(runtimes).map(runtime => runtime.close()))
     },

@@ -87,6 +87,8 @@ class DockerRuntime implements Runtime {
    * and would call such a task running.
    */
   readonly #ended = new Map<TaskId, ExitedEvent>()
+  /** Counts the starts that worked. */
+  #starts = 0
   #listener: ((event: RuntimeEvent) => void) | undefined
 
   constructor(options: DockerRuntimeOptions) {
@@ -110,6 +112,16 @@ class DockerRuntime implements Runtime {
   }
 
   async list(): Promise<FoundTask[]> {
+    for (;;) {
+      const starts = this.#starts
+      // oxlint-disable-next-line eslint/no-await-in-loop -- one answer after the other
+      const tasks = await this.#list()
+      // What began to run while the engine answered may be missing, and would be taken for gone.
+      if (starts === this.#starts) return tasks
+    }
+  }
+
+  async #list(): Promise<FoundTask[]> {
     // What comes while the engine answers is newer than its answer.
     const [running, ended] = [[...this.#running], [...this.#ended.keys()]]
     const containers = await this.#containers('list the tasks')
@@ -135,6 +147,7 @@ class DockerRuntime implements Runtime {
     } finally {
       this.#starting.delete(task)
     }
+    this.#starts++
     this.#running.add(task)
     const ended = this.#ended.get(task)
     // It was quick; but first the caller hears that it ran.

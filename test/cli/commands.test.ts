@@ -35,6 +35,14 @@ t.test('the command line against a daemon', async t => {
       [['up', '--port', '99999'], /--port must be a port from 0 to 65535, got 99999/],
       [['up', '--name', 'Not A Label'], /--name must be a DNS label/],
       [['up', '--advertise', 'host'], /--advertise must be an IP address/],
+      [
+        ['up', '--dns-forward', '192.0.2.1', '--dns-forward', 'corp.example=dns'],
+        /--dns-forward must be "none", an IP address .*, got corp\.example=dns/,
+      ],
+      [
+        ['up', '--dns-allow', 'none', '--dns-transfer', 'monitor'],
+        /--dns-transfer must be IP networks such as 10\.0\.0\.0\/8 .*, got monitor/,
+      ],
     ]
     for (const [args, line] of cases) failed(t, await daemon.shoal(...args), 2, line)
     failed(t, await shoal(['--host', 'http://[', 'ps']), 2, /--host must be a URL/)

@@ -11,6 +11,7 @@ import { RCODE, TYPE } from '../../src/dns/records.ts'
 import { isPortUnavailable } from '../../src/dns/start-dns-server.ts'
 import { startDns, type Dns, type DnsOptions } from '../../src/dns/worker/start-dns.ts'
 import type { Message } from '../../src/dns/wire.ts'
+import { aRecord, answerWith, startFakeResolver } from './forward/fake-resolver.ts'
 import { appId, makeApp, makeView } from './make-view.ts'
 
 const address = '127.0.0.1'
@@ -142,6 +143,24 @@ t.test('a thread that breaks is started again, whole, on the same port', async t
   t.equal((await ask('web.shoal')).answers.length, 2)
   t.strictSame((await ask('shoal', TYPE.SOA)).answers[0], soa, 'with the same serial')
   t.ok(dns.counters().queries.length > 0, 'what was counted stays')
+})
+
+t.test('other domains are asked of those whom the plan names', async t => {
+  const resolver = await startFakeResolver(t, packet => [
+    answerWith(packet, { answers: [aRecord(77)] }),
+  ])
+  const { dns, ask } = await start(t, {
+    forward: {
+      fallback: [],
+      zones: new Map([['example.com', [{ address, port: resolver.port }]]]),
+    },
+  })
+  t.match((await ask('www.example.com')).answers, [{ type: 'A', address: '10.0.0.77' }])
+  t.match((await ask('www.example.com')).answers, [{ type: 'A', address: '10.0.0.77' }])
+  t.equal((await ask('example.org')).rcode, RCODE.REFUSED, 'nobody is to be asked about it')
+  t.equal((await ask('web.shoal')).answers.length, 2)
+  t.equal(resolver.asked.filter(({ name }) => /^www\./i.test(name)).length, 1, 'and once')
+  t.match(dns.counters().events, { 'forward-hits': 1, 'forward-misses': 2 })
 })
 
 t.test('several threads share a port, and what comes to it', async t => {

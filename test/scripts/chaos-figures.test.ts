@@ -3,6 +3,7 @@ import { availabilityOf, type Probe } from '../../scripts/chaos/clients.ts'
 import type { DnsAnswer } from '../../scripts/chaos/dns-watch.ts'
 import { Ledger } from '../../scripts/chaos/ledger.ts'
 import { measureReaction } from '../../scripts/chaos/measure.ts'
+import { pairsOf } from '../../scripts/chaos/once-watch.ts'
 import { quantile } from '../../scripts/chaos/report.ts'
 
 const answer = (atMs: number, ...places: string[]): DnsAnswer => ({ atMs, places })
@@ -111,4 +112,20 @@ t.test('quantile() gives a value that was measured', async t => {
   t.equal(quantile([1, 2, 3, 4, 5], 0.99), 5)
   t.equal(quantile([7], 0), 7)
   t.equal(quantile([], 0.5), undefined)
+})
+
+const on = (host: number, task: string): Parameters<typeof pairsOf>[0][number] => ({
+  id: task,
+  host,
+  task,
+  slot: task.slice(0, task.indexOf('@')),
+  running: true,
+})
+
+t.test('pairsOf() names two tasks of one slot, wherever they run', async t => {
+  t.strictSame(pairsOf([on(1, '/a.0@x'), on(2, '/a.1@y'), on(3, '/b.0@z')]), new Set())
+  t.strictSame(
+    pairsOf([on(3, '/a.0@x'), on(1, '/a.0@y'), on(2, '/b.0@z')]),
+    new Set(['/a.0@x on h3 and /a.0@y on h1']),
+  )
 })

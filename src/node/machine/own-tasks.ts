@@ -13,21 +13,12 @@ import type { Refusal } from '../../model/node-record.ts'
 import { isFinal, isServing, mayMove, type Task, type TaskState } from '../../model/task.ts'
 import { createCheck, judge, overallHealth, type CheckState } from '../../reconcile/health.ts'
 import type { LocalTask, WantedApp } from '../../reconcile/plan.ts'
-import { backoffMs } from '../../util/backoff.ts'
 import type { Random } from '../../util/random.ts'
 import { workDigest } from '../../util/work-digest.ts'
 import type { FoundTask } from '../../runtime/runtime.ts'
 import type { Effect } from './events.ts'
 import { choosePorts } from './ports.ts'
-
-/** After so many failures in a row a node refuses the slot, so that the next one tries. */
-export const REFUSE_AFTER_FAILURES = 5
-
-/** A refusal stands at least so long. */
-export const REFUSAL_MS_MIN = 60_000
-
-/** A task that ran so long has come up: what fails after that starts to count anew. */
-const GOOD_RUN_MS = 60_000
+import { SlotFailures } from './slot-failures.ts'
 
 /** A port that was taken by a stranger is not tried again for so long. */
 const PORT_BAN_MS = 60_000
@@ -57,14 +48,6 @@ interface Own {
   readonly isBegun: boolean
 }
 
-interface Failures {
-  readonly revision: RevisionId
-  readonly count: number
-  readonly delayMs: number
-  readonly retryAtMs: number
-  readonly message: string
-}
-
 /** What {@link OwnTasks} must know of its node. */
 export interface OwnTasksOptions {
   readonly self: NodeId
@@ -79,8 +62,7 @@ export interface OwnTasksOptions {
 export class OwnTasks {
   readonly #options: OwnTasksOptions
   readonly #tasks = new Map<TaskId, Own>()
-  readonly #failures = new Map<SlotId, Failures>()
-  readonly #refusals = new Map<SlotId, Refusal & { readonly untilMs: number }>()
+  readonly #failures = new SlotFailures()
   readonly #bannedPorts = new Map<number, number>()
   /** Counts the changes that others should hear of. */
   #changes = 0
@@ -115,25 +97,17 @@ export class OwnTasks {
   }
 
   refusals(): Refusal[] {
-    return Array.from(this.#refusals.values(), ({ slot, revision, reason }) => ({
-      slot,
-      revision,
-      reason,
-    })).toSorted((one, other) => (one.slot < other.slot ? -1 : 1))
+    return this.#failures.refusals()
   }
 
   /** When a slot that failed here may be tried again. */
   retryAtMs(slot: SlotId, revision: RevisionId): number | undefined {
-    const failures = this.#failures.get(slot)
-    return failures?.revision === revision ? failures.retryAtMs : undefined
+    return this.#failures.retryAtMs(slot, revision)
   }
 
   /** What a slot's last failures here were, in words; empty when there were none. */
   failureText(slot: SlotId): string {
-    const failures = this.#failures.get(slot)
-    if (failures === undefined) return ''
-    const times = failures.count === 1 ? 'once' : `${failures.count} times in a row`
-    return `it failed here ${times} (${failures.message}); the next try comes ${(failures.delayMs / 1000).toFixed(1)} s after the last`
+    return this.#failures.textOf(slot)
   }
 
   /** Starts a new task of `slot`, with a fencing token. */
@@ -339,7 +313,7 @@ export class OwnTasks {
     this.#touch(own, nowMs)
   }
 
-  /** Takes over what a runtime found: after a start of the daemon, or after the engine was away. */
+  /** Takes over what a runtime found: after a start of the daemon, after the engine was away, or when something did not work there. */
   adopt(
     found: readonly FoundTask[],
     runtime: 'docker' | 'process',
@@ -359,7 +333,10 @@ export class OwnTasks {
     for (const one of found) {
       const own = this.#tasks.get(one.task)
       if (own !== undefined) {
-        if (!one.running && own.task.state !== 'preparing') {
+        if (one.running && isFinal(own.task.state)) {
+          // Its start was given up, and worked all the same.
+          effects.push(stopOf(own))
+        } else if (!one.running && own.task.state !== 'preparing') {
           effects.push(...this.#ended(one.task, one.exitCode ?? -1, '', nowMs))
         } else if (own.spec.health.length === 0 && own.task.health === 'unknown') {
           own.task = { ...own.task, health: 'none', message: '' }
@@ -405,29 +382,21 @@ export class OwnTasks {
   /** Drops what has run out: refusals, port bans, and the failures and ended tasks of slots that are not here. */
   expire(nowMs: number, isOwn: (slot: SlotId) => boolean): Effect[] {
     const effects: Effect[] = []
-    for (const [slot, { untilMs }] of this.#refusals) {
-      if (untilMs > nowMs) continue
-      this.#refusals.delete(slot)
-      this.#changes++
-    }
+    this.#changes += this.#failures.expire(nowMs, isOwn)
     for (const [port, untilMs] of this.#bannedPorts) {
       if (untilMs <= nowMs) this.#bannedPorts.delete(port)
     }
     for (const own of this.#tasks.values()) {
       const { slot, state } = own.task
-      if (isFinal(state) && !isOwn(slot) && !this.#refusals.has(slot))
+      if (isFinal(state) && !isOwn(slot) && !this.#failures.isRefused(slot))
         effects.push(...this.#forget(own))
-    }
-    for (const slot of this.#failures.keys()) {
-      if (!isOwn(slot) && !this.#refusals.has(slot)) this.#failures.delete(slot)
     }
     return effects
   }
 
   /** When something here is due next. */
   wakeAtMs(): number {
-    let at = Infinity
-    for (const { untilMs } of this.#refusals.values()) at = Math.min(at, untilMs)
+    let at = this.#failures.wakeAtMs()
     for (const own of this.#tasks.values()) {
       at = Math.min(at, own.stopAgainAtMs)
       if (own.task.state !== 'running') continue
@@ -440,11 +409,7 @@ export class OwnTasks {
 
   /** Forgets refusals of revisions that are no longer wanted. */
   dropStaleRefusals(revisionOf: (slot: SlotId) => RevisionId | undefined): void {
-    for (const [slot, { revision }] of this.#refusals) {
-      if (revisionOf(slot) === revision) continue
-      this.#refusals.delete(slot)
-      this.#changes++
-    }
+    this.#changes += this.#failures.dropStale(revisionOf)
   }
 
   #ended(id: TaskId, exitCode: number, message: string, nowMs: number): Effect[] {
@@ -488,19 +453,9 @@ export class OwnTasks {
     nowMs: number,
   ): void {
     const { slot, revision } = own.task
-    const before = this.#failures.get(slot)
-    const isSame = before?.revision === revision
-    const ranWell = nowMs - own.startedAtMs >= Math.max(GOOD_RUN_MS, before?.delayMs ?? 0)
-    const count = isSame && !ranWell ? before.count + 1 : 1
-    const { initial, factor, max } = own.spec.backoff
-    const delayMs = backoffMs(count, { initialMs: toMs(initial), factor, maxMs: toMs(max) })
-    const { message } = failure
-    this.#failures.set(slot, { revision, count, delayMs, retryAtMs: nowMs + delayMs, message })
-    if (!failure.temporary || count >= REFUSE_AFTER_FAILURES) {
-      const times = count === 1 ? '' : ` (${count} times in a row)`
-      const untilMs = nowMs + Math.max(REFUSAL_MS_MIN, delayMs)
-      this.#refusals.set(slot, { slot, revision, reason: `${message}${times}`, untilMs })
-    }
+    const ranMs = nowMs - own.startedAtMs
+    const { backoff } = own.spec
+    this.#failures.count({ slot, revision, backoff, ranMs, ...failure }, nowMs)
     this.#changes++
   }
 
