@@ -165,6 +165,44 @@ t.test('docker: apps on three hosts', onDockerHosts(), async t => {
     await cluster.remove('/shop/env')
   })
 
+  await t.test('a container finds another app by its bare name', async t => {
+    const image = 'hello_world:latest'
+    const stopGrace = '1s'
+    const script = 'mkdir /w && echo from the db >/w/index.html && exec httpd -f -p 9100 -h /w'
+    const ports = [{ name: 'http', port: 9100, hostPort: 9100 }]
+    await cluster.apply(one, { id: '/shop/db', image, command: script, ports, stopGrace })
+    const [db] = await cluster.untilSettled('/shop/db', 1)
+    // The node's own getent and C library: the image has none.
+    const getent =
+      '$(ls /host/lib/*/ld-linux-*.so.* | head -n 1) --library-path $(echo /host/lib/*-linux-gnu) /host/bin/getent'
+    await cluster.apply(two, {
+      id: '/shop/web',
+      image,
+      instances: 3,
+      command: `while :; do wget -q -O - http://db:9100/ && ${getent} hosts db && ${getent} hosts web; sleep 1; done`,
+      volumes: [{ source: '/usr', target: '/host', readOnly: true }],
+      stopGrace,
+    })
+    const tasks = await cluster.untilSettled('/shop/web', 3)
+    for (const { slot, node } of tasks) {
+      await eventually(`${slot} on ${node} has found both`, 15_000, async () => {
+        const { stdout, stderr } = await three.shoal(['logs', slot.slice(1)])
+        const isThere =
+          stdout.includes('from the db') &&
+          stdout.includes(`${db!.address} `) &&
+          /db\.shop\.svc\.shoal/.test(stdout) &&
+          /web\.shop\.svc\.shoal/.test(stdout)
+        return isThere ? undefined : stdout + stderr
+      })
+    }
+    const [container] = await cluster.containers([one])
+    const { HostConfig } = await cluster.inspect(container!)
+    t.match(HostConfig, { DnsSearch: ['shop.svc.shoal', 'svc.shoal', 'shoal'] })
+    t.equal(HostConfig.Dns?.[0], one.address, 'its own node first')
+    t.equal(HostConfig.Dns?.length, 3)
+    for (const app of ['/shop/web', '/shop/db']) await cluster.remove(app)
+  })
+
   await t.test('a node without the image refuses, says so, and the next takes over', async t => {
     await Promise.all([one, two].map(async host => await host.loadImage('rare:latest')))
     await cluster.apply(one, { id: '/rare', image: 'rare:latest', instances: 3, stopGrace: '1s' })

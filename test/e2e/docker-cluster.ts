@@ -166,6 +166,8 @@ export interface Inspected {
     readonly Memory: number
     readonly CpuShares: number
     readonly NetworkMode: string
+    readonly Dns?: readonly string[]
+    readonly DnsSearch?: readonly string[]
     readonly RestartPolicy: { readonly Name: string }
   }
   readonly NetworkSettings: {
