@@ -115,7 +115,9 @@ export class Daemon {
     this.log.length = 0
     const { name, address, dir } = this
     const args = ['up', '--data', dir, '--name', name, '--advertise', address, '--docker', 'none']
-    const ports = ['--port', '0', '--api-port', '0', '--dns-port', '0', '--no-mdns']
+    // As everywhere, it is found where it was: others that are killed before they met it would never find it elsewhere.
+    const port = String(this.#up?.ports.gossip ?? 0)
+    const ports = ['--port', port, '--api-port', '0', '--dns-port', '0', '--no-mdns']
     const child = spawn(SHOAL, [...args, ...ports, ...more], {
       stdio: ['ignore', 'ignore', 'pipe'],
     })
