@@ -1,153 +1,211 @@
-/** DNS: queries per CPU-second over real sockets with dnsperf, and what a change costs in a large zone. */
+/**
+ * DNS: queries per CPU-second over real sockets with dnsperf, beside the servers of Debian that are installed (nsd, knot,
+ * dnsmasq-base) and a bare Node socket; latency, also while the daemon's main thread is busy; and what a change costs in
+ * a large zone. All servers have the same names, answer the same questions of the same client, and take turns, so that what
+ * else the machine does meets all alike: on a machine that is shared the ratios mean more than the figures.
+ */
 
-import { execFile, spawnSync } from 'node:child_process'
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { spawnSync } from 'node:child_process'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { availableParallelism, tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { promisify } from 'node:util'
-import { createAnswerer } from '../../src/dns/answer.ts'
-import type { DnsApp } from '../../src/dns/dns-view.ts'
-import { encodeQuery } from '../../src/dns/query.ts'
-import { TYPE } from '../../src/dns/records.ts'
-import { startDnsServer } from '../../src/dns/start-dns-server.ts'
-import { createZone, type Zone } from '../../src/dns/zone.ts'
-import { parseAppId, slotIdOf, taskIdOf } from '../../src/model/ids.ts'
+import { latencyMs, load } from './dns-load.ts'
+import { QUESTIONS, type BenchQuestion } from './dns-names.ts'
+import {
+  installedRivals,
+  startEcho,
+  startRival,
+  startShoal,
+  type BenchServer,
+  type ShoalServer,
+} from './dns-servers.ts'
 import type { BenchRow } from './row.ts'
 
-const SECONDS = 4
+/** Each server has so many turns for each question; the middle one counts. */
+const TURNS = 5
+const TURN_SECONDS = 2
+/** Every answer is encoded once, and the path compiled. */
+const WARM_SECONDS = 2
+/** Sockets of the client where threads share a port: the system deals them out by chance, and few of them unevenly. */
+const SHARED_CLIENTS = 128
+const STALL_MS = 2_000
+const APPS = 10_000
+const SLOTS = 3
 
-/** Measures the answer path, and the cost of changes. */
+/** Measures rates, latency and the cost of changes. */
 export async function benchDns(): Promise<BenchRow[]> {
-  return [...benchChanges(), ...(await benchQueries())]
-}
-
-function benchChanges(): BenchRow[] {
-  const size = '10,000 apps × 3 slots'
-  const apps = Array.from({ length: 10_000 }, (_, index) => makeApp(index, 3))
-  const before = memoryBytes()
-  const zone = makeZone(apps)
-  const answerer = createAnswerer(zone)
-  const out = Buffer.alloc(1_232)
-  for (let index = 0; index < apps.length; index++) {
-    answerer.answer(encodeQuery(`_a${index}._tcp.shoal`, TYPE.SRV, 1_232), out, 'udp')
-    answerer.answer(encodeQuery(`a${index}.shoal`, TYPE.A, 1_232), out, 'udp')
-  }
-  const memoryMB = (memoryBytes() - before) / 1e6
-  const query = encodeQuery('_a77._tcp.shoal', TYPE.SRV, 1_232)
-  const rounds = 1_000
-  const started = performance.now()
-  for (let round = 0; round < rounds; round++) {
-    zone.update(makeApp(77, 3))
-    answerer.answer(query, out, 'udp')
-  }
-  const updateMs = (performance.now() - started) / rounds
-  return [
-    {
-      name: `memory, ${size}, every A and SRV asked`,
-      value: memoryMB,
-      unit: 'MB',
-      target: { max: 100 },
-    },
-    {
-      name: `update of one app and its answer, ${size}`,
-      value: updateMs,
-      unit: 'ms',
-      target: { max: 20 },
-    },
-  ]
-}
-
-async function benchQueries(): Promise<BenchRow[]> {
-  if (spawnSync('dnsperf', ['-h']).error !== undefined) {
-    process.stderr.write('dnsperf is not installed: queries are not measured (Debian: dnsperf)\n')
+  if (process.platform !== 'linux' || spawnSync('dnsperf', ['-h']).error !== undefined) {
+    process.stderr.write('dnsperf on Linux is needed: DNS is not measured (Debian: dnsperf)\n')
     return []
   }
-  const names = Array.from({ length: 1_000 }, (_, index) => index)
-  const zone = makeZone([
-    ...names.map(index => makeApp(index, 10)),
-    ...names.map(index => makeApp(10_000 + index, 1)),
-  ])
   const folder = await mkdtemp(join(tmpdir(), 'shoal-bench-dns-'))
-  const server = await startDnsServer({ addresses: ['127.0.0.1'], port: 0, names: zone })
-  const measure = async (name: string, lines: string[], min: number): Promise<BenchRow> => {
-    const file = join(folder, 'queries')
-    await writeFile(file, `${lines.join('\n')}\n`)
-    await runDnsperf(server.port, file, 1) // Warm: every answer encoded, the path compiled.
-    const cpuBefore = process.cpuUsage()
-    const asked = await runDnsperf(server.port, file, SECONDS)
-    const { user, system } = process.cpuUsage(cpuBefore)
-    const value = asked / ((user + system) / 1e6)
-    return {
-      name,
-      value,
-      unit: 'queries/CPU-s',
-      target: { min },
-      note: 'one socket, client on the same machine',
-    }
-  }
   try {
+    const a = await benchRates(folder, QUESTIONS.a, 80_000)
+    const srv = await benchRates(folder, QUESTIONS.srv, 75_000)
     return [
-      await measure(
-        'one A',
-        names.map(index => `a${10_000 + index}.shoal A`),
-        80_000,
-      ),
-      await measure(
-        'ten SRV with ten A',
-        names.map(index => `_a${index}._tcp.shoal SRV`),
-        75_000,
-      ),
+      ...a.rows,
+      ...srv.rows,
+      ...(await benchLatency(folder, a.perSecond / 2)),
+      await benchWorkers(folder),
+      ...(await benchChanges(folder)),
     ]
   } finally {
-    await server.close()
     await rm(folder, { recursive: true })
   }
 }
 
-/** How many queries were answered. */
-async function runDnsperf(port: number, file: string, seconds: number): Promise<number> {
-  const load = ['-c', '8', '-q', '200', '-l', String(seconds)]
-  const to = ['-s', '127.0.0.1', '-p', String(port), '-d', file]
-  const { stdout } = await promisify(execFile)('dnsperf', [...to, ...load])
-  const completed = /Queries completed:\s+(\d+)/.exec(stdout)?.[1]
-  if (completed === undefined) throw new Error(`dnsperf printed no total: ${stdout.slice(-300)}`)
-  return Number(completed)
+/** One server after the other, and again. */
+async function benchRates(
+  folder: string,
+  question: BenchQuestion,
+  min: number,
+): Promise<{ readonly rows: BenchRow[]; readonly perSecond: number }> {
+  await using servers = new AsyncDisposableStack()
+  const all: BenchServer[] = [servers.use(await startShoal({ apps: 'asked', workers: 1 }))]
+  for (const name of installedRivals()) {
+    // oxlint-disable-next-line no-await-in-loop -- one after the other
+    all.push(servers.use(await startRival(name, folder, question)))
+  }
+  all.push(servers.use(await startEcho()))
+  const turns = all.map(() => [] as { perCpuSecond: number; perSecond: number }[])
+  for (let turn = -1; turn < TURNS; turn++) {
+    const seconds = turn < 0 ? WARM_SECONDS : TURN_SECONDS
+    for (const [at, server] of all.entries()) {
+      // oxlint-disable-next-line no-await-in-loop -- they would measure each other
+      const result = await load(server, folder, { question, seconds })
+      if (turn >= 0) turns[at]!.push(result)
+    }
+  }
+  const [own = [], ...others] = turns
+  const rates = own.map(({ perCpuSecond }) => perCpuSecond)
+  const note = `the middle of ${TURNS} turns of ${TURN_SECONDS} s, one socket`
+  const rows: BenchRow[] = [
+    { name: question.name, value: median(rates), unit: 'queries/CPU-s', target: { min }, note },
+  ]
+  for (const [at, other] of others.entries()) {
+    const { name } = all[at + 1]!
+    const theirs = other.map(({ perCpuSecond }) => perCpuSecond)
+    const ratios = rates.map((rate, turn) => rate / theirs[turn]!)
+    const target = RATIOS[name]
+    rows.push(
+      { name: `${question.name}, ${name}`, value: median(theirs), unit: 'queries/CPU-s' },
+      {
+        name: `${question.name}, shoal : ${name}`,
+        value: median(ratios),
+        unit: '×',
+        ...(target !== undefined && { target: { min: target } }),
+      },
+    )
+  }
+  return { rows, perSecond: median(own.map(({ perSecond }) => perSecond)) }
 }
 
-function makeZone(apps: readonly DnsApp[]): Zone {
-  const nodes = [{ name: 'n1', addresses: ['10.0.0.1'], alive: true, zone: '', port: 7440 }]
-  return createZone({
-    domain: 'shoal',
-    mesos: { domain: 'mesos', rule: 'rfc1123', apiPort: 8080 },
-    ttlSeconds: 5,
-    serial: 1,
-    self: { name: 'n1' },
-    apps,
-    nodes,
+/** What we aim at, by server. */
+const RATIOS: Readonly<Record<string, number>> = { nsd: 0.55, dnsmasq: 0.7 }
+
+async function benchLatency(folder: string, rate: number): Promise<BenchRow[]> {
+  await using shoal = await startShoal({ apps: 'asked', workers: 1 })
+  await using echo = await startEcho()
+  const question = QUESTIONS.a
+  const halfLoad = { question, seconds: 4, rate }
+  await load(shoal, folder, { question, seconds: WARM_SECONDS })
+  const note = `${Math.round(rate)} queries/s, as dnsperf on the same machine sees it`
+  const measure = async (name: string, server: BenchServer, max?: number): Promise<BenchRow> => ({
+    name,
+    value: await latencyMs(server, folder, halfLoad),
+    unit: 'ms',
+    ...(max !== undefined && { target: { max } }),
+    note,
   })
+  return [
+    await measure('p99 at half load', shoal, 1),
+    await measure('p99 at that load, a bare Node socket', echo),
+    await benchStall(folder, shoal, rate / 2),
+  ]
 }
 
-function makeApp(index: number, slots: number): DnsApp {
-  const id = parseAppId(`/a${index}`)
-  if (id === undefined) throw new RangeError(`no app id: ${index}`)
-  const tasks = Array.from({ length: slots }, (_, slot) => ({
-    slot: slotIdOf(id, slot),
-    suffix: String(slot),
-    task: taskIdOf(slotIdOf(id, slot), 'k3f9x1'),
-    addresses: [`10.${slot}.${index >> 8}.${index & 255}`],
-    ports: [{ name: 'http', protocol: 'tcp' as const, containerPort: 80, hostPort: 31_000 + slot }],
-    serving: true,
-    running: true,
-    node: 'n1',
-    zone: '',
-    weight: 100,
-    note: 'serving',
-  }))
-  return { id, aliases: [], tasks, wanted: slots, missing: [] }
+/** Asks while the main thread does nothing but turn. */
+async function benchStall(folder: string, shoal: ShoalServer, rate: number): Promise<BenchRow> {
+  const stalled = shoal.ask({ kind: 'stall', ms: STALL_MS })
+  const seconds = (STALL_MS / 1000) * 0.8
+  const value = await latencyMs(shoal, folder, { question: QUESTIONS.a, seconds, rate })
+  await stalled
+  return {
+    name: `p99 with the main thread busy for ${STALL_MS / 1000} s`,
+    value,
+    unit: 'ms',
+    target: { max: 5 },
+    note: `${Math.round(rate)} queries/s; the main thread takes a processor of ${availableParallelism()}`,
+  }
 }
 
-function memoryBytes(): number {
-  globalThis.gc?.()
-  const { heapUsed, arrayBuffers } = process.memoryUsage()
-  return heapUsed + arrayBuffers
+/** What a second thread adds, on processors of their own: so many answers until the busier one of them can no more. */
+async function benchWorkers(folder: string): Promise<BenchRow> {
+  await using one = await startShoal({ apps: 'asked', workers: 1 })
+  await using two = await startShoal({ apps: 'asked', workers: 2 })
+  const ratios: number[] = []
+  for (let turn = -1; turn < TURNS; turn++) {
+    const how = { question: QUESTIONS.a, seconds: TURN_SECONDS, clients: SHARED_CLIENTS }
+    // oxlint-disable no-await-in-loop -- they would measure each other
+    const alone = await load(one, folder, how)
+    const both = await load(two, folder, how)
+    // oxlint-enable no-await-in-loop
+    if (turn >= 0) ratios.push(both.perBusiestSecond / alone.perBusiestSecond)
+  }
+  return {
+    name: 'two workers : one',
+    value: median(ratios),
+    unit: '×',
+    target: { min: 1.7 },
+    note: `answers by the time of the busier thread, ${SHARED_CLIENTS} client sockets: client and two workers do not fit two processors`,
+  }
+}
+
+async function benchChanges(folder: string): Promise<BenchRow[]> {
+  const size = `${APPS.toLocaleString('en')} apps × ${SLOTS} slots`
+  await using empty = await startShoal({ apps: 'none', workers: 1 })
+  await using full = await startShoal({ apps: { count: APPS, slots: SLOTS }, workers: 1 })
+  const lines = Array.from({ length: APPS }, (_, index) => [
+    `a${index}.shoal A`,
+    `_a${index}._tcp.shoal SRV`,
+  ]).flat()
+  const everything = { name: 'all', lines, edns: true, answers: SLOTS, additionals: 0 }
+  for (const server of [empty, full]) {
+    // oxlint-disable-next-line no-await-in-loop -- one after the other
+    await load(server, folder, { question: everything, seconds: 4, rate: lines.length / 2 })
+  }
+  const [before, after] = [await memoryOf(empty), await memoryOf(full)]
+  const took = await full.ask({ kind: 'update', index: 77, slots: SLOTS, rounds: 200 })
+  if (typeof took === 'number') throw new Error('an update takes a list of times')
+  took.sort((one, other) => one - other)
+  const update = `one app of ${size} changes`
+  return [
+    {
+      name: `${update}: answered (p99)`,
+      value: took[Math.ceil(took.length * 0.99) - 1]!,
+      unit: 'ms',
+      target: { max: 20 },
+      note: 'from the main thread to the new answer over UDP',
+    },
+    { name: `${update}: answered (median)`, value: median(took), unit: 'ms' },
+    {
+      name: `memory for ${size}, every A and SRV asked`,
+      value: (after - before) / 1e6,
+      unit: 'MB',
+      target: { max: 100 },
+      note: 'resident, of the whole process, over one without apps that was asked the same',
+    },
+  ]
+}
+
+async function memoryOf(server: ShoalServer): Promise<number> {
+  const bytes = await server.ask({ kind: 'memory' })
+  if (typeof bytes !== 'number') throw new Error('memory is one number')
+  return bytes
+}
+
+function median(values: readonly number[]): number {
+  const sorted = values.toSorted((one, other) => one - other)
+  const middle = sorted.length >> 1
+  return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2
 }
