@@ -15,6 +15,7 @@ import { OnceWatch } from './once-watch.ts'
 import type { ChaosReport, FaultReport } from './report.ts'
 import { Story } from './story.ts'
 import { Striker } from './strike.ts'
+import { TruthWatch } from './truth-watch.ts'
 
 /** What a run is to be. */
 export interface ChaosOptions {
@@ -87,6 +88,7 @@ class Chaos {
     await this.#form()
     const watch = new DnsWatch(hosts, probedApp.id.slice(1))
     const once = new OnceWatch(hosts, onceApp.id)
+    const truth = new TruthWatch(hosts, probedApp.id)
     const editor = new Editor(hosts, this.#options.seed)
     await until('DNS of every host names the app', FORM_MS, async () =>
       watch.now().every(places => places?.length === probedApp.instances),
@@ -104,8 +106,8 @@ class Chaos {
     const unsettled = await this.#settle(editor)
     const settledMs = performance.now() - healedMs - QUIET_MS
     clients.stop()
-    await Promise.all([watch.stop(), once.stop()])
-    const problems = [...once.problems, ...unsettled]
+    await Promise.all([watch.stop(), once.stop(), truth.stop()])
+    const problems = [...once.problems, ...truth.stale(), ...unsettled]
 
     const report: ChaosReport = {
       seed: this.#options.seed,

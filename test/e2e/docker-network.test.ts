@@ -3,6 +3,8 @@
 import { isDeepStrictEqual } from 'node:util'
 import t from 'tap'
 import type { AppAnswer } from '../../src/api/shapes.ts'
+import { TruthWatch } from '../../scripts/chaos/truth-watch.ts'
+import type { Container } from '../../scripts/testbed/containers.ts'
 import type { TestHost } from '../../scripts/testbed/test-host.ts'
 import { fetchFrom, lookUp } from './docker-clients.ts'
 import { DockerCluster, onDockerHosts } from './docker-cluster.ts'
@@ -19,13 +21,27 @@ const hello = (greeting: string): object => ({
   update: { monitor: '1s' },
   stopGrace: '1s',
 })
+/** Its slots wait for a node that is lost: they are where they were when it is back. */
+const waiting = {
+  id: '/waiting',
+  image: 'hello_world:latest',
+  instances: 3,
+  ports: [{ name: 'http', port: 9001 }],
+  resources: { cpus: 0.1, memMb: 16 },
+  onPartition: { lostAfter: '10m' },
+  stopGrace: '1s',
+}
 
 t.test('docker: network faults on three hosts', onDockerHosts(), async t => {
   const cluster = await DockerCluster.start(t)
   const [one, two, three] = [cluster.host(1), cluster.host(2), cluster.host(3)]
   const survivors = [two, three]
   await cluster.apply(one, hello('first'))
+  await cluster.apply(one, waiting)
   const before = await cluster.untilSettled(APP, 6)
+  await cluster.untilSettled(waiting.id, 3)
+  const watches = [APP, waiting.id].map(app => new TruthWatch(cluster.hosts, app))
+  t.teardown(async () => await Promise.all(watches.map(async watch => await watch.stop())))
   t.strictSame(countBy(before.map(({ node }) => node)), { h1: 2, h2: 2, h3: 2 }, 'all take part')
 
   await t.test('the slots of a host whose cable is pulled come back on the others', async t => {
@@ -52,6 +68,7 @@ t.test('docker: network faults on three hosts', onDockerHosts(), async t => {
       `cable pulled: out of DNS after ${(await unnamed).toFixed(1)} s, all slots run elsewhere after ${replaced.toFixed(1)} s and are in DNS after ${seconds(pulledMs).toFixed(1)} s`,
     )
     for (const place of places) t.equal(await fetchFrom(two, `http://${place}/`), 'hello\n')
+    await named(survivors, 2)
     for (const host of survivors) {
       const apps = await askDaemon<{ id: string }[]>(host, '/v1/apps')
       t.ok(
@@ -66,6 +83,7 @@ t.test('docker: network faults on three hosts', onDockerHosts(), async t => {
       const { nodes } = await cluster.status(one)
       return nodes.alive === 1 && nodes.admitted === 3 && nodes.missing === 2 ? undefined : nodes
     })
+    await named([one], 1)
     t.match(await cluster.shoal(one, 'status'), /1 of 3 admitted nodes[^]*not a majority/)
     const running = (await cluster.containers([one])).filter(container => container.running)
     const lived = new Set(running.map(({ task }) => task))
@@ -81,11 +99,12 @@ t.test('docker: network faults on three hosts', onDockerHosts(), async t => {
     await cluster.bed.plugCable(one)
     await cluster.untilWhole()
     const seen = seconds(pluggedMs)
+    await named(cluster.hosts, 3)
     const tasks = await cluster.untilSettled(APP, 6)
     t.comment(
       `cable plugged: whole after ${seen.toFixed(1)} s, each slot once after ${seconds(pluggedMs).toFixed(1)} s`,
     )
-    const running = (await cluster.containers()).filter(container => container.running)
+    const running = await hellos()
     t.strictSame(
       running.map(({ slot, host }) => `${slot} on h${host}`).toSorted(),
       tasks.map(({ slot, node }) => `${slot} on ${node}`).toSorted(),
@@ -138,7 +157,7 @@ t.test('docker: network faults on three hosts', onDockerHosts(), async t => {
       const { spec } = await askDaemon<AppAnswer>(three, `/v1/app?app=${APP}`)
       const greeting = winner === left.apps[0]?.revision ? 'from the left' : 'from the right'
       t.equal(spec.env['GREETING'], greeting, 'the revision is whole')
-      for (const container of (await cluster.containers()).filter(({ running }) => running)) {
+      for (const container of await hellos()) {
         const { Env } = (await cluster.inspect(container)).Config
         t.ok(Env.includes(`GREETING=${greeting}`), `${container.slot} runs it`)
       }
@@ -146,11 +165,42 @@ t.test('docker: network faults on three hosts', onDockerHosts(), async t => {
     },
   )
 
+  await t.test('DNS of each host said what the host itself held, all the while', async t => {
+    for (const watch of watches) {
+      await watch.stop()
+      t.strictSame([...watch.stale(), ...watch.missing()], [])
+      t.comment(`DNS was behind by ${watch.worstMs.toFixed(0)} ms at most`)
+    }
+  })
+
+  await t.test('a host whose daemon is started again has its names at once', async t => {
+    const startedMs = performance.now()
+    await cluster.restart(one)
+    await named(cluster.hosts, 3)
+    t.comment(`named by all ${seconds(startedMs).toFixed(1)} s after the daemon was killed`)
+  })
+
   await t.test('at the end nothing is left on any host', async t => {
-    await cluster.remove(APP)
+    await Promise.all([APP, waiting.id].map(async app => await cluster.remove(app)))
     t.strictSame(await cluster.containers(), [])
     t.strictSame(await lookUp(one, two, '_hello._tcp.shoal'), [])
   })
+
+  /** The containers of the greeting app that run anywhere. */
+  async function hellos(): Promise<Container[]> {
+    const there = await cluster.containers()
+    return there.filter(({ running, slot }) => running && slot.startsWith(`${APP}.`))
+  }
+
+  /** Waits until DNS of each of these servers names so many instances of the app whose slots wait. */
+  async function named(servers: readonly TestHost[], count: number): Promise<void> {
+    await eventually(`DNS names ${count} of ${waiting.id}`, 10_000, async () => {
+      const found = await Promise.all(
+        servers.map(async server => await lookUp(server, server, '_waiting._tcp.shoal')),
+      )
+      return found.every(({ length }) => length === count) ? undefined : found
+    })
+  }
 
   /** What DNS of these servers says is on a host. */
   async function namesOf(servers: readonly TestHost[], host: TestHost): Promise<string[]> {
