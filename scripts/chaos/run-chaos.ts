@@ -128,8 +128,8 @@ class Chaos {
     await Promise.all(hosts.map(async host => await host.loadImage()))
     await formCluster(hosts)
     await until('every node sees all, with Docker', FORM_MS, async () => {
-      const seen = await Promise.all(hosts.map(async host => await aliveOf(host)))
-      return seen.every(count => count === hosts.length)
+      const views = await Promise.all(hosts.map(nodesOf))
+      return views.every(nodes => nodes.filter(isWell).length === hosts.length)
     })
     if ((await tryApply(hosts[0]!, [probedApp, sideApp, onceApp])) === undefined) {
       throw new Error('The apps could not be applied')
@@ -153,27 +153,29 @@ class Chaos {
     one.healedMs = performance.now()
     this.#story.add(`== ${what} ends`)
     await this.#striker.heal(fault)
-    const isBack = await this.#awaitBack(fault)
+    const missed = await this.#awaitBack(fault)
     one.backMs = performance.now()
-    if (!isBack) this.#story.add(`${what}: not back ${BACK_MS / 1000} s after its end`)
+    if (missed === undefined) return
+    this.#story.add(`${what}: not back ${BACK_MS / 1000} s after its end: ${missed}`)
   }
 
-  /** Waits until the hosts that were struck see all that are well; says whether they did. */
-  async #awaitBack({ hosts }: PlannedFault): Promise<boolean> {
+  /** Waits until the hosts that were struck see all that are well; what they miss, in words, if they do not. */
+  async #awaitBack({ hosts }: PlannedFault): Promise<string | undefined> {
+    let views: readonly (readonly NodeLine[])[] = []
     try {
       await until('the struck are back', BACK_MS, async () => {
         const struck = new Set(
           this.#happened.filter(one => one.backMs === undefined).flatMap(one => one.fault.hosts),
         )
         const well = this.#bed.hosts.length - struck.size
-        const seen = await Promise.all(
-          hosts.map(async number => await aliveOf(this.#bed.host(number))),
-        )
-        return seen.every(count => count >= well + 1)
+        views = await Promise.all(hosts.map(async number => await nodesOf(this.#bed.host(number))))
+        return views.every(nodes => nodes.filter(isWell).length >= well + 1)
       })
-      return true
+      return undefined
     } catch {
-      return false // It is told, and the check at the end decides.
+      // It is told, and the check at the end decides.
+      const missed = views.map((nodes, at) => `h${hosts[at]} ${describeMissed(nodes)}`)
+      return missed.join(', ')
     }
   }
 
@@ -236,14 +238,28 @@ class Chaos {
   }
 }
 
-/** How many nodes a host's daemon sees alive with Docker; none while it does not answer. */
-async function aliveOf(host: TestHost): Promise<number> {
+/** The nodes as a host's daemon sees them; none while it does not answer. */
+async function nodesOf(host: TestHost): Promise<readonly NodeLine[]> {
   try {
-    const nodes = await askDaemon<NodeLine[]>(host, '/v1/nodes', { timeoutMs: 2_000 })
-    return nodes.filter(({ verdict, docker }) => verdict === 'alive' && docker).length
+    return await askDaemon<NodeLine[]>(host, '/v1/nodes', { timeoutMs: 2_000 })
   } catch {
-    return 0 // It is down, or on its way up.
+    return [] // It is down, or on its way up.
   }
+}
+
+function isWell({ verdict, docker }: NodeLine): boolean {
+  return verdict === 'alive' && docker
+}
+
+function describeMissed(nodes: readonly NodeLine[]): string {
+  if (nodes.length === 0) return 'does not answer'
+  const missed = nodes.filter(node => !isWell(node))
+  const words = missed.map(({ name, verdict, docker }) =>
+    verdict === 'alive'
+      ? `${name} without Docker`
+      : `${name} ${verdict}${docker ? '' : ' without Docker'}`,
+  )
+  return `sees ${words.join(' and ')}`
 }
 
 async function rest(ms: number): Promise<void> {
