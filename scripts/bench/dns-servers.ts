@@ -35,7 +35,8 @@ export interface ShoalServer extends BenchServer {
 /** Starts ours. */
 export async function startShoal(input: DnsChildInput): Promise<ShoalServer> {
   const child = fork(join(import.meta.dirname, 'dns-child.ts'), [JSON.stringify(input)], {
-    execArgv: ['--disable-warning=ExperimentalWarning', '--expose-gc'],
+    execArgv: [...daemonFlags(), '--expose-gc'],
+    env: { ...process.env, MALLOC_ARENA_MAX: '1' },
   })
   const [port] = (await once(child, 'message')) as [number]
   return {
@@ -162,6 +163,12 @@ export async function startRival(
     throw new Error(`${name} does not answer as we do`, { cause: error })
   }
   return server
+}
+
+/** Those that `bin/shoal` runs the daemon with: small heaps, which make more work. */
+function daemonFlags(): string[] {
+  const script = readFileSync(join(import.meta.dirname, '../../bin/shoal'), 'utf8')
+  return script.slice(script.lastIndexOf('exec "$node"')).match(/--\S+/g) ?? []
 }
 
 function serverOf(name: string, child: ChildProcess, port: number): BenchServer {
