@@ -133,7 +133,8 @@ async function start(options: DnsServerOptions): Promise<DnsServer> {
       const server = createServer({ noDelay: true, allowHalfOpen: true }, tcp.onConnection)
       servers.push(server)
       const listening = once(server, 'listening')
-      server.listen({ host: address, port, reusePort, backlog: BACKLOG })
+      // As with UDP: an address of one kind of IP is not one of the other's.
+      server.listen({ host: address, port, ipv6Only: true, reusePort, backlog: BACKLOG })
       // oxlint-disable-next-line no-await-in-loop
       await listening
       const own = server.address()

@@ -6,7 +6,13 @@ import { LOOPBACK_NETWORKS, PRIVATE_NETWORKS } from '../dns/networks.ts'
 import { isPortUnavailable } from '../dns/start-dns-server.ts'
 import { startDns, type Dns, type DnsOptions } from '../dns/worker/start-dns.ts'
 import { explainListen } from './explain-listen.ts'
-import { bindAddress, DEFAULT_DNS_PORT, FALLBACK_DNS_PORT, type NodeOptions } from './options.ts'
+import {
+  bindAddress,
+  DEFAULT_DNS_PORT,
+  FALLBACK_DNS_PORT,
+  listenAddresses,
+  type NodeOptions,
+} from './options.ts'
 import { VERSION } from './version.ts'
 
 /** What Docker, Podman and CNI call their bridges. */
@@ -23,7 +29,7 @@ export async function openDns(options: NodeOptions, view: DnsView, log: Logger):
   const rules = dnsRules(options, ownInterfaces())
   const start = async (port: number): Promise<Dns> =>
     await startDns({
-      addresses: [...new Set([bind, ...options.advertiseAlso.map(bindAddress)])],
+      addresses: listenAddresses(options),
       port,
       view,
       identity: { name: options.name, version: `Shoal ${VERSION}` },

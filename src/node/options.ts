@@ -191,6 +191,18 @@ export function bindAddress(advertise: string): string {
   return isIP(advertise) === 6 ? '::' : '0.0.0.0'
 }
 
+/** {@link bindAddress} of every address that clients are told, the first one's first; one that stands for all of its kind of IP is alone of it. */
+export function listenAddresses({
+  advertise,
+  advertiseAlso,
+}: Pick<NodeOptions, 'advertise' | 'advertiseAlso'>): string[] {
+  const addresses = [...new Set([advertise, ...advertiseAlso].map(bindAddress))]
+  return addresses.filter(address => {
+    const all = isIP(address) === 6 ? '::' : '0.0.0.0'
+    return address === all || !addresses.includes(all)
+  })
+}
+
 function checkCount(flag: string, count: number, min: number, max: number): number {
   if (Number.isInteger(count) && count >= min && count <= max) return count
   throw new OptionError(`${flag} must be from ${min} to ${max}, got ${count}`)

@@ -1,6 +1,5 @@
 import { randomBytes } from 'node:crypto'
 import { existsSync } from 'node:fs'
-import { join } from 'node:path'
 import type { Logger } from 'pino'
 import type { MesosView } from '../dns/dns-view.ts'
 import { startLibp2pTransport } from '../gossip/libp2p-transport.ts'
@@ -10,7 +9,6 @@ import type { NodeId } from '../model/ids.ts'
 import { CLUSTER_FILE } from '../store/cluster-file.ts'
 import { DATABASE_FILE } from '../store/sqlite-store.ts'
 import { createSteadyClock } from '../runtime/moment.ts'
-import { startProcessRuntime } from '../runtime/process-runtime.ts'
 import { createNodeKey, createVerify } from '../util/keys.ts'
 import { createAdmissionGate } from './admission-gate.ts'
 import { createCallServices } from './call-services.ts'
@@ -30,13 +28,14 @@ import { createNewsCheck } from './news-check.ts'
 import { openFolder, type OpenFolder } from './open-cluster.ts'
 import { openDns } from './open-dns.ts'
 import { openGuard } from './open-guard.ts'
+import { openRuntimes } from './open-runtimes.ts'
 import { bindAddress, DOMAIN, machineCapacity, type NodeOptions } from './options.ts'
 import { PeerSync } from './peer-sync.ts'
 import { createPerform } from './perform-effect.ts'
 import { Requests } from './requests.ts'
 import type { NodeService } from './service.ts'
 import { startStallWatch } from './stall-watch.ts'
-import { startTaskRunner, type TaskRunner, type TaskRunnerOptions } from './task-runner.ts'
+import { startTaskRunner, type TaskRunner } from './task-runner.ts'
 import { startTrimmingHeap } from './trim-heap.ts'
 import { VERSION } from './version.ts'
 
@@ -176,13 +175,13 @@ export async function startNode(
   })
 
   const runner = startTaskRunner({
-    runtimes: await openRuntimes(
+    runtimes: await openRuntimes({
       options,
-      folder,
-      key.node,
-      containerDnsOf(options, dns, machine),
-      log,
-    ),
+      cluster: folder.cluster.cluster,
+      node: key.node,
+      dnsOf: containerDnsOf(options, dns, machine),
+      log: message => log.info(message),
+    }),
     node: { name: options.name, address: options.advertise },
     cluster: folder.cluster.cluster,
     push: event => push(event),
@@ -366,32 +365,6 @@ function listen(parts: {
     onTurnedAway: parts.turnedAway,
     onCall: parts.onCall,
   }
-}
-
-async function openRuntimes(
-  options: NodeOptions,
-  { cluster }: OpenFolder,
-  node: NodeId,
-  dnsOf: ReturnType<typeof containerDnsOf>,
-  log: Logger,
-): Promise<TaskRunnerOptions['runtimes']> {
-  const tell = (message: string): void => log.info(message)
-  const processes = await startProcessRuntime({
-    dir: join(options.dataDir, 'processes'),
-    cluster: cluster.cluster,
-    address: bindAddress(options.advertise),
-    log: tell,
-  })
-  if (options.docker === 'none') return { process: processes }
-  const { startDockerRuntime } = await import('../runtime/docker-runtime.ts')
-  const docker = await startDockerRuntime({
-    socketPath: options.docker,
-    cluster: cluster.cluster,
-    node,
-    dnsOf,
-    log: tell,
-  })
-  return { docker, process: processes }
 }
 
 /** What an operator is told of a node that UDP does not reach, or reaches again. */

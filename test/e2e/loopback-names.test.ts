@@ -2,7 +2,9 @@
 
 import { execFile, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
+import { request, type IncomingMessage } from 'node:http'
 import { createServer } from 'node:net'
+import { networkInterfaces } from 'node:os'
 import { promisify } from 'node:util'
 import t from 'tap'
 import type {
@@ -25,6 +27,11 @@ import {
 const NO_DIG =
   spawnSync('dig', ['-v']).error === undefined ? false : 'dig is not installed (bind9-dnsutils)'
 
+/** Not every container has it. */
+const HAS_V6 = Object.values(networkInterfaces()).some(
+  list => list?.some(({ address }) => address === '::1') === true,
+)
+
 t.test('names on three daemons, two of them in one zone', { skip: NO_DIG }, async t => {
   const cluster = LoopbackCluster.prepare(t, 3)
   const [first, second, third] = cluster.daemons as [Daemon, Daemon, Daemon]
@@ -33,7 +40,7 @@ t.test('names on three daemons, two of them in one zone', { skip: NO_DIG }, asyn
   const token = (await first.must('token', 'create')).trim()
   await Promise.all([
     second.start('--join', token, '--label', 'zone=a'),
-    third.start('--join', token, '--label', 'zone=b'),
+    third.start('--join', token, '--label', 'zone=b', ...(HAS_V6 ? ['--advertise', '::1'] : [])),
   ])
   await cluster.whole()
   const applied = await shoal(['--data', first.dir, 'apply', '-f', '-', '--wait'], {
@@ -111,6 +118,19 @@ t.test('names on three daemons, two of them in one zone', { skip: NO_DIG }, asyn
       t.not((await dig(second, zone, 'NS')).length, 0, zone)
     }
   })
+
+  t.test(
+    'a second address is told, and listened on',
+    { skip: HAS_V6 ? false : 'this machine has no ::1' },
+    async t => {
+      t.strictSame(await dig(first, 'n3.node.shoal', 'AAAA'), ['::1'])
+      t.strictSame(await dig(second, '-x', '::1'), ['n3.node.shoal.'])
+      t.strictSame(await dig({ address: '::1', ports: third.ports }, 'n3.node.shoal'), [
+        '127.0.0.3',
+      ])
+      t.strictSame(await dig(first, 'web-shop.shoal', 'AAAA'), [], 'a process listens on the first')
+    },
+  )
 
   t.test('TXT why. explains', async t => {
     const [line = ''] = await dig(second, 'why.web-shop.shoal', 'TXT')
@@ -204,8 +224,8 @@ t.test('names on three daemons, two of them in one zone', { skip: NO_DIG }, asyn
   })
 
   t.test('HTTP discovery speaks as Mesos-DNS does', async t => {
-    const get = async (path: string, headers: Record<string, string> = {}): Promise<unknown> => {
-      const response = await fetch(`http://${first.address}:${discoveryPort}${path}`, { headers })
+    const get = async (path: string): Promise<unknown> => {
+      const response = await fetch(`http://${first.address}:${discoveryPort}${path}`)
       return response.ok ? await response.json() : response.status
     }
     t.match(await get('/v1/version'), { Service: 'Shoal', Version: /^\d/ })
@@ -250,6 +270,29 @@ t.test('names on three daemons, two of them in one zone', { skip: NO_DIG }, asyn
       },
     })
     t.equal(await get('/v1/apps'), 404, 'nothing of the API')
+    for (const odd of ['*.*', '%00', 'a'.repeat(250), '_._.shoal', 'web-shop', 'ü.mesos']) {
+      t.strictSame(await get(`/v1/hosts/${encodeURIComponent(odd)}`), [{ host: '', ip: '' }], odd)
+    }
+    t.equal(await get('/v1/hosts/%ff'), 400)
+    t.equal(await get(`/v1/hosts/${'a'.repeat(300)}`), 414)
+    for (const [host, expected] of [
+      ['localhost:8123', 200],
+      ['n1.node.shoal', 200],
+      ['leader.mesos.:8123', 200],
+      ['[::1]:8123', 200],
+      ['rebound.example', 403],
+      ['mesos.example:8123', 403],
+    ] as const) {
+      const asked = request({
+        host: first.address,
+        port: discoveryPort,
+        path: '/v1/version',
+        headers: { host },
+      }).end()
+      const [response] = (await once(asked, 'response')) as [IncomingMessage]
+      response.resume()
+      t.equal(response.statusCode, expected, host)
+    }
   })
 
   t.test(
@@ -287,7 +330,10 @@ t.test('names on three daemons, two of them in one zone', { skip: NO_DIG }, asyn
 })
 
 /** What dig prints with `+short`, a line for each record. */
-async function dig({ address, ports }: Daemon, ...asked: string[]): Promise<string[]> {
+async function dig(
+  { address, ports }: Pick<Daemon, 'address' | 'ports'>,
+  ...asked: string[]
+): Promise<string[]> {
   const to = [`@${address}`, '-p', String(ports.dns), '+short', '+tries=2', '+time=5']
   const { stdout } = await promisify(execFile)('dig', [...to, ...asked])
   return stdout.split('\n').filter(line => line !== '')

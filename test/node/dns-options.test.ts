@@ -1,7 +1,7 @@
 /** What an operator can choose of DNS: what is taken, what is refused, and what becomes of it. */
 
 import t from 'tap'
-import { nodeOptions, type NodeOptions } from '../../src/node/options.ts'
+import { listenAddresses, nodeOptions, type NodeOptions } from '../../src/node/options.ts'
 import { dnsRules, type OwnInterface } from '../../src/node/open-dns.ts'
 
 const own: readonly OwnInterface[] = [
@@ -83,6 +83,29 @@ t.test('what cannot be is one line that says what can', t => {
   ]
   for (const [choices, message] of cases) {
     t.throws(() => rulesOf(choices), { name: 'OptionError', message })
+  }
+  t.end()
+})
+
+t.test('listenAddresses() has each address of this machine, or all of a kind', t => {
+  const cases: [choices: readonly string[], expected: readonly string[]][] = [
+    [['127.0.0.1'], ['127.0.0.1']],
+    [
+      ['127.0.0.1', '::1', '127.0.0.1'],
+      ['127.0.0.1', '::1'],
+    ],
+    [['198.51.100.7'], ['0.0.0.0']],
+    [
+      ['127.0.0.1', '198.51.100.7', '::1'],
+      ['0.0.0.0', '::1'],
+    ],
+    [
+      ['127.0.0.1', '2001:db8::7', '2001:db8::8', '::1'],
+      ['127.0.0.1', '::'],
+    ],
+  ]
+  for (const [[advertise, ...advertiseAlso], expected] of cases) {
+    t.strictSame(listenAddresses({ advertise: advertise!, advertiseAlso }), expected)
   }
   t.end()
 })

@@ -234,7 +234,7 @@ async function mustBeFree(addresses: readonly string[], port: number): Promise<v
     const socket = createSocket({ type: isV6 ? 'udp6' : 'udp4', ipv6Only: isV6 })
     try {
       const [listening, bound] = [once(server, 'listening'), once(socket, 'listening')]
-      server.listen({ host: address, port })
+      server.listen({ host: address, port, ipv6Only: true })
       socket.bind({ address, port, exclusive: true })
       // oxlint-disable-next-line no-await-in-loop
       await Promise.all([listening, bound])
