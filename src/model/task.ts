@@ -42,6 +42,8 @@ export interface Task {
   readonly ports: readonly TaskPort[]
   /** When it entered `state`, in milliseconds since 1970 by its own node's clock. For people; nothing is decided by it. */
   readonly sinceMs: number
+  /** Of a task that is stopping: since when it ran, by the same clock; the same as `sinceMs` when it never came up. */
+  readonly ranSinceMs?: number
   /** Why it is where it is, for people: an exit, a pull's progress. Empty when there is nothing to say. */
   readonly message: string
   readonly exitCode?: number

@@ -437,7 +437,9 @@ export class OwnTasks {
 
   #move(own: Own, to: TaskState, message: string, nowMs: number): boolean {
     if (!mayMove(own.task.state, to)) return false
+    const ranSinceMs = own.task.state === 'running' ? own.task.sinceMs : nowMs
     own.task = { ...own.task, state: to, message: message.slice(0, 500), sinceMs: nowMs }
+    if (to === 'stopping') own.task = { ...own.task, ranSinceMs }
     this.#touch(own, nowMs)
     return true
   }

@@ -266,7 +266,7 @@ export class SplitReport {
       foundAtMs: returned.returnedAtMs,
       endedAtMs: undefined,
     }
-    // What is stopping does not say since when it ran: it counts as having run all along, unless it is known better.
+    // What is stopping may not say since when it ran: it counts as having run all along, unless it is known better.
     const isVague = pair.sinceMs.includes(undefined)
     if (isVague && (heal.handOvers.has(key) || heal.handOvers.size >= PAIRS_MAX)) return
     if (!isRunning(back) || !isRunning(here) || this.#spanOf(pair, Infinity) === undefined) {
@@ -365,7 +365,7 @@ function isRunning({ state }: Task): boolean {
   return state === 'running' || state === 'starting' || state === 'stopping'
 }
 
-/** Since when a task runs, by its node's clock; nothing for one that is stopping, which says only since when it does. */
-function startOf({ state, sinceMs }: Task): number | undefined {
-  return state === 'stopping' ? undefined : sinceMs
+/** Since when a task runs, by its node's clock; nothing for one that is stopping on a node of an earlier version, which does not say it. */
+function startOf({ state, sinceMs, ranSinceMs }: Task): number | undefined {
+  return state === 'stopping' ? ranSinceMs : sinceMs
 }

@@ -63,6 +63,7 @@ const task = z.looseObject({
     )
     .max(64),
   sinceMs: z.number(),
+  ranSinceMs: z.number().exactOptional(),
   message: text(500),
   exitCode: z.int().exactOptional(),
   fence: count.exactOptional(),
@@ -159,7 +160,12 @@ const message = z.discriminatedUnion('kind', [
     kind: z.literal('release'),
     slots: z.array(z.object({ slot: slotId, token })).max(claimsMax),
   }),
-  z.object({ kind: z.literal('offer'), digest: text(64) }),
+  z.object({
+    kind: z.literal('offer'),
+    digest: text(64),
+    inputsHash: text(64).exactOptional(),
+    placementHash: text(64).exactOptional(),
+  }),
   z.object({
     kind: z.literal('have'),
     vector: bytes,

@@ -34,7 +34,11 @@ class Scene {
   says(index: number, atMs: number, tasks: readonly Task[], lateMs = 1): void {
     const aheadMs = index === 1 ? 3_600_000 : 0
     const record = recordOf(index, {
-      tasks: tasks.map(task => ({ ...task, sinceMs: task.sinceMs + aheadMs })),
+      tasks: tasks.map(task => ({
+        ...task,
+        sinceMs: task.sinceMs + aheadMs,
+        ...(task.ranSinceMs !== undefined && { ranSinceMs: task.ranSinceMs + aheadMs }),
+      })),
       run: { id: `run ${index}`, startedAtMs: 0, atMs: atMs + aheadMs, met: [] },
     })
     this.#records.set(record.node, record)
@@ -130,6 +134,20 @@ t.test('SplitReport does not believe the record of a life before', async t => {
   const scene = split()
   scene.restarted(1)
   t.strictSame(scene.report.expire(40_000 + HEAL_SETTLE_MS)?.ranTwice, [])
+})
+
+t.test('SplitReport goes by when a task began that it first hears of as stopping', async t => {
+  const scene = split()
+  const [first, second] = ['/web.0@old', '/web.1@old'].map(id => taskOf(id, 40_100, 'stopping'))
+  scene.says(0, 40_050, [taskOf('/web.0@new', 12_000), taskOf('/web.1@new', 40_040)])
+  scene.says(1, 40_150, [
+    { ...first!, ranSinceMs: 30_000 },
+    { ...second!, ranSinceMs: 1_000 },
+  ])
+  scene.says(1, 41_000, [])
+  const told = scene.report.expire(40_000 + HEAL_SETTLE_MS)
+  t.match(told?.ranTwice, [{ slot: '/web.0', forMs: 11_000 }])
+  t.equal(told?.ranTwice.length, 1, 'the other one was handed over')
 })
 
 t.test('SplitReport leaves hand-overs out, however they end', async t => {
