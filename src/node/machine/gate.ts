@@ -27,6 +27,9 @@ export interface GateOptions {
   readonly nameOf: (node: NodeId) => string
 }
 
+/** A node that is found again has been heard after so long: a little more than anti-entropy takes. In milliseconds. */
+const NEWS_MS = 3_000
+
 /** What the state of the cluster allows this node to do just now. Made anew for each plan. */
 export function createGate(options: GateOptions): Gate {
   const { self, nowMs, members, book, placed, claims, massLoss, nameOf } = options
@@ -117,6 +120,12 @@ export function createGate(options: GateOptions): Gate {
       if (record !== undefined && hasTask(record, slot)) return undefined
       if (record === undefined || record.steady === false)
         return { reason: `${nameOf(owner)} has only just come` }
+      // What it says may be of before a split, and the others of its side may be back the next moment.
+      const foundAtMs = members.reliableSinceMs(record)
+      if (foundAtMs === undefined || nowMs - foundAtMs < NEWS_MS) {
+        const untilMs = (foundAtMs ?? nowMs) + NEWS_MS
+        return { reason: `${nameOf(owner)} has only just been found again`, untilMs }
+      }
       return budget(slot)
     },
 
