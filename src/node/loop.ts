@@ -7,6 +7,8 @@ const QUEUE_MAX = 100_000
 /** Longest sleep between two ticks, in milliseconds: node timers cannot count further than 24 days. */
 const SLEEP_MS_MAX = 60_000
 
+const TICKED: NodeEvent = { kind: 'ticked' }
+
 /** Options of {@link startLoop}. */
 export interface LoopOptions {
   readonly machine: NodeMachine
@@ -54,25 +56,32 @@ export function startLoop({ machine, now, perform, onSettled, onError }: LoopOpt
     isScheduled = false
     if (isClosed) return
     // Only what was there at the start of the turn, so that I/O gets its turn, too.
+    let last: NodeEvent = TICKED
     for (const event of queue.splice(0)) {
-      try {
-        for (const effect of machine.handle(event, now())) perform(effect)
-      } catch (error) {
-        onError(error, event)
-      }
+      last = event
+      attempt(() => machine.take(event, now()), event)
     }
+    attempt(() => machine.settle(now()), last)
     onSettled()
     sleep()
+  }
+
+  function attempt(step: () => readonly Effect[], event: NodeEvent): void {
+    try {
+      for (const effect of step()) perform(effect)
+    } catch (error) {
+      onError(error, event)
+    }
   }
 
   function sleep(): void {
     clearTimeout(timer)
     if (isClosed || isScheduled) return
     const ms = Math.min(SLEEP_MS_MAX, Math.max(1, Math.ceil(machine.wakeAtMs - now())))
-    timer = setTimeout(() => push({ kind: 'ticked' }), ms)
+    timer = setTimeout(() => push(TICKED), ms)
   }
 
-  push({ kind: 'ticked' })
+  push(TICKED)
   return {
     push,
     close: () => {

@@ -1,45 +1,45 @@
 import t from 'tap'
 import { createNewsCheck } from '../../src/node/news-check.ts'
+import type { NodeEvent } from '../../src/node/machine/events.ts'
+import { nodeOf } from '../sim/keys.ts'
+import { makeMachine, recordOf, signedBy } from './machine/make-machine.ts'
 
-type Machine = Parameters<typeof createNewsCheck>[0]
+const ONE = nodeOf(1)
 
-interface Parts {
-  desired: object
-  record: object
-  verdict: { kind: string; incarnation: number }
-  placement: object
+const received = (seq: number): NodeEvent => {
+  const message = { kind: 'record', signed: signedBy(recordOf(1, { seq })) } as const
+  return { kind: 'received', from: ONE, message }
 }
 
-/** A machine of one node whose parts can be replaced one by one. */
-function machineOf(parts: Parts): Machine {
-  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- only what the check looks at
-  return {
-    doc: { read: () => parts.desired },
-    book: { records: () => [parts.record] },
-    members: { verdict: () => ({ ...parts.verdict }) },
-    get placed() {
-      return { placement: parts.placement }
-    },
-  } as unknown as Machine
-}
+const judged = (kind: 'alive' | 'suspect', incarnation: number): NodeEvent => ({
+  kind: 'verdict-came',
+  verdict: { node: ONE, kind, incarnation },
+})
 
-void t.test('a news check says no until a part is replaced', async t => {
-  const alive = { kind: 'alive', incarnation: 1 }
-  const parts: Parts = { desired: {}, record: { node: 'a' }, verdict: alive, placement: {} }
-  const isNews = createNewsCheck(machineOf(parts))
+void t.test('a news check says no until something changed that others are to see', async t => {
+  const machine = makeMachine(2)
+  let nowMs = 0
+  const happens = (event: NodeEvent): void => void machine.handle(event, ++nowMs)
+  happens({ kind: 'ticked' })
+  const isNews = createNewsCheck(machine)
   t.equal(isNews(), true, 'the first look is news')
   t.equal(isNews(), false)
 
-  const changes: readonly (readonly [string, () => unknown])[] = [
-    ['a document', () => (parts.desired = {})],
-    ['a record', () => (parts.record = { node: 'a' })],
-    ['a verdict', () => (parts.verdict = { kind: 'suspect', incarnation: 1 })],
-    ['a new life', () => (parts.verdict = { kind: 'suspect', incarnation: 2 })],
-    ['a placement', () => (parts.placement = {})],
+  const changes: readonly (readonly [string, NodeEvent])[] = [
+    ['a record', received(1)],
+    ['its next version', received(2)],
+    ['a verdict', judged('alive', 65_536)],
+    ['a doubt', judged('suspect', 65_536)],
+    ['a new life', judged('suspect', 131_072)],
+    [
+      'an edit',
+      { kind: 'edited', request: 1, edit: { kind: 'mode', node: ONE, mode: 'cordoned' } },
+    ],
   ]
-  for (const [what, change] of changes) {
-    change()
+  for (const [what, event] of changes) {
+    happens(event)
     t.equal(isNews(), true, `${what} is news`)
-    t.equal(isNews(), false, `${what} is news once`)
+    happens(received(1))
+    t.equal(isNews(), false, `${what} is news once, and what is old is none`)
   }
 })

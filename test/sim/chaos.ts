@@ -26,8 +26,8 @@ const SETTLE_SLOWLY_MS = 600_000
 /** No task that was started during the faults ends by itself later than this. */
 const LAST_EXIT_MS = 5_500
 
-/** A refusal stands for a minute, a node that flaps is avoided for five, and slots move back after that. */
-const AVOIDED_MS = 320_000
+/** A refusal stands for a minute, a node that flaps is avoided and one that came back often takes nothing over for five, and slots move after that. */
+const HELD_BACK_MS = 320_000
 
 /** A cluster at rest is watched for so long: it must not stir. */
 const QUIET_MS = 20_000
@@ -48,16 +48,20 @@ export function runChaos(seed: number): ChaosResult {
   edits.end()
   faults.end()
   const own = world.up.map(host => () => host.machine?.book.get(host.node))
-  const isAvoided = (): boolean =>
-    own.some(record => record()?.flapping === true || (record()?.refusals.length ?? 0) > 0)
+  const isHeldBack = (): boolean =>
+    own.some(told => {
+      const { flapping, steady, refusals } = told() ?? {}
+      return flapping === true || steady === false || (refusals?.length ?? 0) > 0
+    })
   // What a fault began may still end a task by itself.
   world.run(LAST_EXIT_MS)
+  const wasHeldBack = isHeldBack()
   const settleMs = isSlow ? SETTLE_SLOWLY_MS : SETTLE_MS
   const first = world.settle(settleMs - LAST_EXIT_MS)
   let { unrest } = first
   let settledMs = LAST_EXIT_MS + first.tookMs
-  if (isAvoided()) {
-    world.run(AVOIDED_MS, () => !isAvoided())
+  if (isHeldBack() || (unrest.length > 0 && wasHeldBack)) {
+    world.run(HELD_BACK_MS, () => !isHeldBack())
     const second = world.settle(settleMs)
     unrest = second.unrest
     settledMs += second.tookMs

@@ -50,12 +50,13 @@ export class EditLedger {
   }
 
   /** Notes what an event of a machine did to the edits made through it. */
-  handled(host: SimHost, event: NodeEvent, effects: readonly Effect[]): void {
+  handled(host: SimHost, event: NodeEvent | 'settled', effects: readonly Effect[]): void {
+    if (event === 'settled' && effects.every(({ kind }) => kind !== 'reply')) return
     const waiting = this.#waiting.get(host) ?? []
     this.#waiting.set(host, waiting)
-    if (event.kind === 'edited') waiting.push(event.request)
-    const makesEdits =
-      event.kind === 'edited' || event.kind === 'persisted' || event.kind === 'reloaded'
+    const kind = event === 'settled' ? event : event.kind
+    if (event !== 'settled' && event.kind === 'edited') waiting.push(event.request)
+    const makesEdits = kind === 'edited' || kind === 'persisted' || kind === 'reloaded'
     let { clientId } = host.disk
     for (const effect of effects) {
       if (effect.kind === 'keep-client-id') clientId = effect.clientId

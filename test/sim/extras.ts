@@ -23,7 +23,8 @@ export class Extras {
   /** Counts the tasks of each slot on each side. Wanted twice a second. */
   look(hosts: readonly SimHost[], network: Network, nowMs: number): void {
     const tooMany = new Set<string>()
-    for (const side of sidesOf(hosts.filter(isInCharge), network)) {
+    const inCharge = hosts.filter(isInCharge)
+    for (const side of network.isWhole ? [inCharge] : sidesOf(inCharge, network)) {
       for (const [slot, tasks] of tasksOf(side)) {
         if (tasks.length <= TASKS_MAX) continue
         const key = `${slot} ${side[0]!.name}`

@@ -6,12 +6,13 @@ import type { Capacity } from '../../src/model/node-record.ts'
 import type { Verdict } from '../../src/model/verdict.ts'
 import type { Effect, Message, NodeEvent } from '../../src/node/machine/events.ts'
 import { NodeMachine } from '../../src/node/machine/node-machine.ts'
+import { createNewsCheck } from '../../src/node/news-check.ts'
 import type { ProbeAddress } from '../../src/gossip/liveness/swim-message.ts'
 import { createRandom, type Random } from '../../src/util/random.ts'
 import { Alarm } from './alarm.ts'
 import type { SimDisk } from './disk.ts'
 import { THIS, type Dialect } from './dialect.ts'
-import { signerOf, verify } from './keys.ts'
+import { checkRecord, signerOf, verify } from './keys.ts'
 import { Lane, type Timeline } from './lane.ts'
 import { LivenessHost } from './liveness-host.ts'
 import type { Network } from './network.ts'
@@ -37,8 +38,14 @@ export interface HostWorld extends Timeline {
   /** What a task does with its life. */
   behaviourOf(host: SimHost, launch: Launch): FakeBehaviour
   isHealthy(host: SimHost, task: TaskId, spec: AppSpec): boolean
-  /** Called after each event of a machine, before its effects are carried out. */
-  handled(host: SimHost, event: NodeEvent, effects: readonly Effect[]): void
+  /** Called after a machine took an event, or settled what it had taken; before the effects are carried out. */
+  handled(host: SimHost, event: NodeEvent | 'settled', effects: readonly Effect[]): void
+  /** The main thread of every daemon is busy for so long with what it took in one turn of its loop. */
+  readonly turnMs: number
+  /** And for so long more with each event in it. */
+  readonly eventMs: number
+  /** Addresses are passed on so long after an event. */
+  readonly syncMs: number
 }
 
 /** Timers fire up to so much late, as they do on a busy machine. */
@@ -67,9 +74,6 @@ export interface HostOptions {
 
 /** `up`: all runs. `stopped`: only the tasks run. `off`: nothing does. `gone`: nor will it ever again. */
 export type HostState = 'up' | 'stopped' | 'off' | 'gone'
-
-/** Addresses are passed on so long after an event, as the daemon does. */
-const SYNC_MS = 10
 
 /**
  * A simulated machine: a real {@link NodeMachine} on a main thread, a real liveness worker, and a disk, clocks and engines
@@ -100,9 +104,14 @@ export class SimHost {
   readonly #world: HostWorld
   readonly #alarm: Alarm
   readonly #taskAlarm: Alarm
+  /** Events that wait for the next turn of the loop. */
+  readonly #queue: NodeEvent[] = []
+  #isTurnDue = false
+  #turnEndsAtMs = 0
   #isSyncDue = false
   readonly #dialect: Dialect
   #membersKey = ''
+  #isNews = (): boolean => true
   #diskFreeAtMs = 0
 
   constructor(world: HostWorld, options: HostOptions) {
@@ -152,6 +161,8 @@ export class SimHost {
     this.isLeaving = false
     this.#membersKey = ''
     this.#diskFreeAtMs = 0
+    this.#isSyncDue = this.#isTurnDue = false
+    this.#turnEndsAtMs = 0
     this.clock.read()
     const nowMs = this.localMs
     const seed = this.#world.random() * 2 ** 32
@@ -173,6 +184,7 @@ export class SimHost {
       engines: options.hasDocker ? ['docker', 'process'] : ['process'],
       sign: signerOf(self),
       verify,
+      checkRecord,
       random: createRandom(seed),
       drawRun: () => `${this.name} ${this.life}`,
       updates: disk.read(),
@@ -180,6 +192,7 @@ export class SimHost {
       fence: disk.fence,
       nowMs,
     })
+    this.#isNews = createNewsCheck(this.machine)
     this.liveness.start(disk.starts, createRandom(seed + 1))
     this.#world.story.add(this.#world.nowMs, this.name, `== the daemon starts (${disk.starts})`)
     if (disk.read().length > 20) disk.compact(this.machine.doc.snapshot())
@@ -198,6 +211,7 @@ export class SimHost {
     if (this.machine === undefined) return
     this.#world.story.add(this.#world.nowMs, this.name, `== the daemon ${how}`)
     this.machine = undefined
+    this.#queue.length = 0
     this.main.clear()
     this.liveness.end()
     this.life++
@@ -305,18 +319,42 @@ export class SimHost {
   }
 
   #handle(happened: NodeEvent): void {
-    const { machine } = this
-    if (machine === undefined) return
+    if (this.machine === undefined) return
     const event = this.#heard(happened)
     if (event === undefined) return
-    const effects = machine.handle(event, this.localMs)
-    this.#world.handled(this, event, effects)
-    for (const effect of effects) this.#perform(effect)
-    if (!this.#isSyncDue) {
+    this.#queue.push(event)
+    const inMs = this.#turnEndsAtMs - this.#world.nowMs
+    if (inMs <= 0) this.#turn()
+    else if (!this.#isTurnDue) {
+      this.#isTurnDue = true
+      this.#later(inMs, () => this.#onMain(() => this.#turn()))
+    }
+  }
+
+  /** One turn of the daemon's loop: what has come since the last one is taken in, and then settled. */
+  #turn(): void {
+    this.#isTurnDue = false
+    const { life } = this
+    const events = this.#queue.splice(0)
+    const { turnMs, eventMs } = this.#world
+    this.#turnEndsAtMs = this.#world.nowMs + turnMs + eventMs * events.length
+    for (const event of events) {
+      if (this.life !== life) return
+      this.#carryOut(event, this.machine!.take(event, this.localMs))
+    }
+    if (this.life !== life) return
+    this.#carryOut('settled', this.machine!.settle(this.localMs))
+    if (this.life !== life) return
+    if (!this.#isSyncDue && this.#isNews()) {
       this.#isSyncDue = true
-      this.#later(SYNC_MS, () => this.#sync())
+      this.#later(this.#world.syncMs, () => this.#sync())
     }
     this.#wake()
+  }
+
+  #carryOut(event: NodeEvent | 'settled', effects: readonly Effect[]): void {
+    this.#world.handled(this, event, effects)
+    for (const effect of effects) this.#perform(effect)
   }
 
   /** Sees to it that the machine runs when something is due. */
@@ -346,7 +384,6 @@ export class SimHost {
     const { life } = this
     this.#world.after(ms, () => {
       if (this.life === life) act()
-      else this.#isSyncDue = false
     })
   }
 

@@ -12,9 +12,6 @@ import { Moves } from './moves.ts'
 import type { Network } from './network.ts'
 import { SoleTasks } from './sole-tasks.ts'
 
-/** A decision is told to the others so much later at most, and a little more for a clock that drifts. */
-const GATHER_MS = 25
-
 /** More events than this in a second of one machine, and it goes round in circles. */
 const EVENTS_PER_SECOND_MAX = 3_000
 
@@ -30,6 +27,7 @@ export class Safety {
   readonly #extras = new Extras(text => this.#fail(5, text))
   readonly #placements = new Map<string, string>()
   readonly #seen = new WeakMap<SimHost, Placement>()
+  /** By the host's own clock, as tasks have their times. */
   readonly #placedAtMs = new WeakMap<SimHost, number>()
   readonly #told = new WeakMap<SimHost, NodeRecord>()
   readonly #started = new Map<SimHost, Set<TaskId>>()
@@ -41,15 +39,17 @@ export class Safety {
 
   handled(
     host: SimHost,
-    event: NodeEvent,
+    event: NodeEvent | 'settled',
     effects: readonly Effect[],
     nowMs: number,
     hosts: readonly SimHost[],
   ): void {
-    this.#checkRate(host, event, nowMs)
+    if (event !== 'settled') this.#checkRate(host, event, nowMs)
     this.sole.look(nowMs)
-    this.#checkPlacement(host, nowMs)
-    if (event.kind === 'probed' && !event.healthy) this.#doubted.add(event.task)
+    this.#checkPlacement(host)
+    if (event !== 'settled' && event.kind === 'probed' && !event.healthy) {
+      this.#doubted.add(event.task)
+    }
     const more: AppSpec[] = []
     for (const effect of effects) {
       if (effect.kind === 'start') {
@@ -61,7 +61,7 @@ export class Safety {
         setAt(this.#started, host).add(effect.task)
       } else if (effect.kind === 'stop') {
         this.actions++
-        this.#checkStop(host, effect.task)
+        this.#checkDecision(host, effect.task, host.localMs)
         this.moves.handled(host, effect, hosts, nowMs)
       } else if (effect.kind === 'tell') {
         const { kind, text } = effect.event
@@ -69,7 +69,7 @@ export class Safety {
         this.#checkTelling(host, kind, text)
       }
     }
-    this.#checkDecisions(host, nowMs)
+    this.#checkDecisions(host)
   }
 
   /** Looks at what no single event shows. Wanted twice a second. */
@@ -81,11 +81,11 @@ export class Safety {
   }
 
   /** (1) Equal inputs, equal placement: on all nodes, at all times. */
-  #checkPlacement(host: SimHost, nowMs: number): void {
+  #checkPlacement(host: SimHost): void {
     const { input, placement } = host.machine!.placed
     if (this.#seen.get(host) === placement) return
     this.#seen.set(host, placement)
-    this.#placedAtMs.set(host, nowMs)
+    this.#placedAtMs.set(host, host.localMs)
     const inputs = inputsHash(input)
     const placed = placementHash(placement)
     const known = this.#placements.get(inputs)
@@ -127,16 +127,20 @@ export class Safety {
   }
 
   /** A stop may come a moment after it was decided, while clients go elsewhere: the decision is what is judged. */
-  #checkDecisions(host: SimHost, nowMs: number): void {
+  #checkDecisions(host: SimHost): void {
     const record = host.machine!.book.get(host.node)
-    const isCalm = nowMs - (this.#placedAtMs.get(host) ?? 0) > GATHER_MS
     if (record === undefined || this.#told.get(host) === record) return
     this.#told.set(host, record)
-    for (const { id, state } of record.tasks) {
+    for (const { id, state, sinceMs } of record.tasks) {
       if (state !== 'stopping') continue
-      if (isCalm) this.#checkStop(host, id)
-      else setAt(this.#asked, `${host.name} ${host.life}`).add(id)
+      this.#checkDecision(host, id, sinceMs)
     }
+  }
+
+  /** What was decided by an earlier placement, of which there may be several in one turn, cannot be judged by this one. */
+  #checkDecision(host: SimHost, task: TaskId, atMs: number): void {
+    if (atMs > (this.#placedAtMs.get(host) ?? 0)) this.#checkStop(host, task)
+    else setAt(this.#asked, `${host.name} ${host.life}`).add(task)
   }
 
   /** (6, 7) Only our own tasks are stopped, and none that is wanted as it is. */

@@ -1,6 +1,6 @@
 import type { Test } from 'tap'
 import type { AppSpec } from '../../src/model/app.ts'
-import type { SlotId, TaskId } from '../../src/model/ids.ts'
+import { appOfSlot, type AppId, type SlotId, type TaskId } from '../../src/model/ids.ts'
 import { isServing } from '../../src/model/task.ts'
 import type { AskedEdit } from './edit-ledger.ts'
 import type { SimHost } from './host.ts'
@@ -85,9 +85,11 @@ export function watch(world: World, measure: () => number): { min: number; max: 
   return seen
 }
 
-/** The most tasks that any one slot has now. */
-export function mostPerSlot(world: World): number {
+/** The most tasks that any one slot has now, of all apps or of one. */
+export function mostPerSlot(world: World, app?: AppId): number {
   const counts = new Map<SlotId, number>()
-  for (const { slot } of liveTasks(world)) counts.set(slot, (counts.get(slot) ?? 0) + 1)
+  for (const { slot } of liveTasks(world)) {
+    if (app === undefined || appOfSlot(slot) === app) counts.set(slot, (counts.get(slot) ?? 0) + 1)
+  }
   return Math.max(0, ...counts.values())
 }

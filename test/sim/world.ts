@@ -22,6 +22,7 @@ import { Story } from './story.ts'
 
 const REVIEW_MS = 100
 const LOOK_MS = 500
+const SYNC_MS = 10
 
 /** Knobs of a simulated cluster. Every number is drawn from, or fixed by, the seed. */
 export interface WorldOptions {
@@ -33,6 +34,12 @@ export interface WorldOptions {
   readonly isRelayed?: boolean
   /** True to have every message made bytes of, and read again. @default false */
   readonly isEncoded?: boolean
+  /** How long a turn of a daemon's loop takes: what comes meanwhile is taken in together by the next one. @default 0 */
+  readonly turnMs?: number
+  /** How much longer a turn takes for each event in it. @default 0 */
+  readonly eventMs?: number
+  /** How long after news the liveness layer is told of new addresses. @default 10, as the daemon does */
+  readonly syncMs?: number
 }
 
 /** What tasks do; change it at will. */
@@ -60,6 +67,8 @@ export class World implements HostWorld {
   }
   /** Called with each event that a machine tells. */
   onTell: ((host: SimHost, event: ClusterEvent) => void) | undefined
+  /** Called after each turn of a daemon's loop, for what is measured. */
+  onSettled: ((host: SimHost) => void) | undefined
   /** Called after each step, for what a story wants to hold all along. */
   onStep: (() => void) | undefined
   readonly #options: WorldOptions
@@ -91,6 +100,18 @@ export class World implements HostWorld {
 
   get nowMs(): number {
     return this.#nowMs
+  }
+
+  get turnMs(): number {
+    return this.#options.turnMs ?? 0
+  }
+
+  get eventMs(): number {
+    return this.#options.eventMs ?? 0
+  }
+
+  get syncMs(): number {
+    return this.#options.syncMs ?? SYNC_MS
   }
 
   /** Hosts whose daemon runs and stays. */
@@ -144,8 +165,9 @@ export class World implements HostWorld {
     return this.rules.isHealthy(host, task, spec)
   }
 
-  handled(host: SimHost, event: NodeEvent, effects: readonly Effect[]): void {
+  handled(host: SimHost, event: NodeEvent | 'settled', effects: readonly Effect[]): void {
     this.safety.handled(host, event, effects, this.#nowMs, this.hosts)
+    if (event === 'settled') this.onSettled?.(host)
     this.ledger.handled(host, event, effects)
     for (const effect of effects) {
       this.#narrate(host, effect)
@@ -181,14 +203,18 @@ export class World implements HostWorld {
   /** Adds a machine once one of the others has admitted it for sure; it starts with what that one knows. */
   join(by: SimHost): void {
     const index = this.hosts.length
-    const asked = this.edit(by, { kind: 'admit', node: nodeOf(index), name: `n${index}` })
+    const node = nodeOf(index)
+    const asked = this.edit(by, { kind: 'admit', node, name: `n${index}` })
+    const knows = ({ machine }: SimHost): boolean => machine?.doc.read().nodes.has(node) === true
     const look = (): void => {
-      if (by.life !== asked.life || this.hosts.length > index) return
-      if (asked.result === undefined) this.after(20, look)
-      else if (asked.result.ok) {
-        const saved = by.machine?.doc.since(new Uint8Array())
+      if (this.hosts.length > index || asked.result?.ok === false) return
+      // Who was asked may have died without an answer: then another one's token serves, once it is sure.
+      const isAnswered = by.life === asked.life ? asked.result !== undefined : true
+      const sponsor = by.life === asked.life ? by : this.up.find(knows)
+      if (isAnswered && sponsor !== undefined) {
+        const saved = sponsor.machine?.doc.since(new Uint8Array())
         this.#addHost(index, saved === undefined ? [] : [saved]).start()
-      }
+      } else this.after(by.life === asked.life ? 20 : 500, look)
     }
     look()
   }

@@ -205,7 +205,13 @@ export type Message =
       readonly slots: readonly { readonly slot: SlotId; readonly token: number }[]
     }
   /** Anti-entropy, first step: a short digest of all that the sender has. Answered by `have` when it differs. */
-  | { readonly kind: 'offer'; readonly digest: string }
+  | {
+      readonly kind: 'offer'
+      readonly digest: string
+      /** Digests of what the sender placed from, and of its placement: equal first and unequal second is a bug. */
+      readonly inputsHash?: string
+      readonly placementHash?: string
+    }
   /** Second step: exactly what the sender has, and who is alive to it. Answered by `fill`. */
   | {
       readonly kind: 'have'

@@ -1,6 +1,6 @@
-import { isNewer } from '../../model/node-record.ts'
+import { isNewer, type NodeRecord } from '../../model/node-record.ts'
 import type { NodeId } from '../../model/ids.ts'
-import { toBytes } from '../../util/bytes.ts'
+import { pick, type Random } from '../../util/random.ts'
 import { digest } from '../../util/keys.ts'
 import type { DocumentDesk } from './document-desk.ts'
 import type { Effect, Message } from './events.ts'
@@ -16,6 +16,11 @@ export interface ExchangeOptions {
   readonly book: ObservedBook
   /** True while this node is still to hear what the others have of it: then it keeps to itself what it has. */
   readonly isCurious: () => boolean
+  /** The nodes that a message reaches just now. */
+  readonly connected: ReadonlySet<NodeId>
+  readonly random: Random
+  /** Digests of the placement, which the other compares with its own. */
+  readonly placed: () => Pick<NodeRecord, 'inputsHash' | 'placementHash'>
 }
 
 /**
@@ -27,6 +32,9 @@ export class Exchange {
   readonly #desk: DocumentDesk
   readonly #book: ObservedBook
   readonly #isCurious: () => boolean
+  readonly #connected: ReadonlySet<NodeId>
+  readonly #random: Random
+  readonly #placed: ExchangeOptions['placed']
   readonly #self: NodeId
   readonly #askedAtMs = new Map<NodeId, number>()
 
@@ -35,17 +43,21 @@ export class Exchange {
     this.#desk = options.desk
     this.#book = options.book
     this.#isCurious = options.isCurious
+    this.#connected = options.connected
+    this.#random = options.random
+    this.#placed = options.placed
   }
 
   /** First step. Nothing while an edit is not yet on this disk, for then nobody may be shown it. */
   offerTo(to: NodeId): Effect[] {
     if (this.#desk.isPersisting) return []
-    return [{ kind: 'send', to, message: { kind: 'offer', digest: this.digest() } }]
+    const message: Message = { kind: 'offer', digest: this.digest(), ...this.#placed() }
+    return [{ kind: 'send', to, message }]
   }
 
   /** A digest of the document and of the version of every record. */
   digest(): string {
-    return digest(toBytes([this.#desk.doc.vector(), this.#book.versions()]))
+    return digest(this.#desk.doc.vector()) + this.#book.digest()
   }
 
   /** Second step: what this node has. */
@@ -61,19 +73,32 @@ export class Exchange {
     return { kind: 'send', to, message }
   }
 
-  /** Asks one node for all that is missing, if it was not asked just now. */
-  ask(node: NodeId, nowMs: number): Effect[] {
-    const lastMs = this.#askedAtMs.get(node)
-    if (lastMs !== undefined && nowMs - lastMs < ASK_INTERVAL_MS) return []
+  /**
+   * Asks for all that is missing: `from` or, since gossip also comes by way of others, any node that can
+   * be reached when that one cannot. Nobody is asked who was asked just now.
+   */
+  ask(from: NodeId, nowMs: number): Effect[] {
+    const wasAsked = (node: NodeId): boolean =>
+      nowMs - (this.#askedAtMs.get(node) ?? -Infinity) < ASK_INTERVAL_MS
+    const node = this.#connected.has(from) ? from : this.#anyPeer(wasAsked)
+    if (node === undefined || wasAsked(node)) return []
     if (this.#askedAtMs.size > 10_000) this.#askedAtMs.clear()
     this.#askedAtMs.set(node, nowMs)
     return [this.have(node, false)]
+  }
+
+  #anyPeer(isExcept: (node: NodeId) => boolean): NodeId | undefined {
+    const { admitted } = this.#desk
+    const peers = [...this.#connected].filter(node => admitted.has(node) && !isExcept(node))
+    return pick(peers, this.#random)
   }
 
   /** Third step: what the other lacks; and the second one back, unless this answers ours. */
   fill(to: NodeId, have: Message & { readonly kind: 'have' }): Effect[] {
     const theirs = new Map(have.records.map(version => [version.node, version]))
     const records = this.#book.records().flatMap(record => {
+      // The other's answer would be this very record, in place of what it has of a twin.
+      if (record.node === this.#self && this.#isCurious()) return []
       const known = theirs.get(record.node)
       if (known !== undefined && !isNewer(record, known)) return []
       return [this.#book.signed(record.node)!]
@@ -84,8 +109,6 @@ export class Exchange {
       const message: Message = { kind: 'fill', update: update ?? new Uint8Array(), records }
       effects.push({ kind: 'send', to, message })
     }
-    if (have.answer) return effects
-    // The question first, where the answer would take away what is asked for.
-    return this.#isCurious() ? [this.have(to, true), ...effects] : [...effects, this.have(to, true)]
+    return have.answer ? effects : [...effects, this.have(to, true)]
   }
 }

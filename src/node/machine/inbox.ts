@@ -23,6 +23,12 @@ export interface InboxOptions {
   readonly onMerged: (before: NodeRecord | undefined, after: NodeRecord) => Effect[]
   /** Somebody relayed a record of this very node, signed with its key. */
   readonly onMetSelf: (record: NodeRecord, nowMs: number) => Effect[]
+  /** Somebody said what it placed from, and how. */
+  readonly onPlaced: (
+    from: NodeId,
+    offer: Message & { readonly kind: 'offer' },
+    nowMs: number,
+  ) => Effect[]
   /** Somebody said whether it has a record of this node. */
   readonly onToldOfSelf: (isKnown: boolean, nowMs: number) => void
 }
@@ -54,9 +60,7 @@ export class Inbox {
         if (message.node === this.#options.self) return exchange.ask(from, nowMs)
         return this.#merged(from, book.mergeDelta(message, nowMs), nowMs)
       case 'offer':
-        if (message.digest !== exchange.digest()) return [exchange.have(from, false)]
-        this.#options.onToldOfSelf(false, nowMs)
-        return []
+        return this.#takeOffer(from, message, nowMs)
       case 'have':
         this.#options.onToldOfSelf(
           message.records.some(({ node }) => node === this.#options.self),
@@ -82,6 +86,14 @@ export class Inbox {
     }
     const text = `says what this version does not know (${reason}): upgrade this node, too`
     return [telling(nowMs, 'node', nameOf(from), text)]
+  }
+
+  #takeOffer(from: NodeId, offer: Message & { kind: 'offer' }, nowMs: number): Effect[] {
+    const { exchange, onPlaced, onToldOfSelf } = this.#options
+    const effects = onPlaced(from, offer, nowMs)
+    if (offer.digest !== exchange.digest()) return [...effects, exchange.have(from, false)]
+    onToldOfSelf(false, nowMs)
+    return effects
   }
 
   /** Another node's edit: its author waits for our disk. */

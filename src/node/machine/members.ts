@@ -25,10 +25,16 @@ export class Members {
   readonly #self: NodeId
   #startedAtMs: number
   readonly #verdicts = new Map<NodeId, KnownVerdict>()
+  #changes = 0
 
   constructor(self: NodeId, nowMs: number) {
     this.#self = self
     this.#startedAtMs = nowMs
+  }
+
+  /** Counts the verdicts that were news, be it of a new life only. */
+  get changes(): number {
+    return this.#changes
   }
 
   /** The daemon is up, and looks for the others from now on: what it needed to get there does not count. */
@@ -45,6 +51,7 @@ export class Members {
     if (before?.kind === kind && before.incarnation === incarnation) return undefined
     const sinceMs = before?.kind === kind ? before.sinceMs : nowMs
     this.#verdicts.set(node, { kind, incarnation, sinceMs })
+    this.#changes++
     if (before?.kind === kind) return undefined
     return before === undefined ? {} : { before }
   }

@@ -2,6 +2,7 @@ import type { NodeId } from '../../model/ids.ts'
 import type { Verify } from '../../util/keys.ts'
 import type { Random } from '../../util/random.ts'
 import type { GuardOrder, NodeFacts } from './events.ts'
+import type { RecordCheck } from './observed-book.ts'
 
 /** Options of {@link import('./node-machine.ts').NodeMachine}. */
 export interface NodeMachineOptions {
@@ -18,6 +19,12 @@ export interface NodeMachineOptions {
   readonly engines: readonly ('docker' | 'process')[]
   readonly sign: (bytes: Uint8Array) => Uint8Array
   readonly verify: Verify
+  /**
+   * Checks the records of others.
+   *
+   * @default by `verify`. A simulator of a thousand nodes, which share each record, remembers what was found.
+   */
+  readonly checkRecord?: RecordCheck
   readonly random: Random
   /** Draws a name for this run of the daemon that nobody else can have: at random, from the system. */
   readonly drawRun: () => string

@@ -18,7 +18,7 @@ import { Leaving } from './leaving.ts'
 import type { Brake } from './mass-loss.ts'
 import { Members } from './members.ts'
 import type { NodeMachineOptions } from './node-machine-options.ts'
-import { ObservedBook } from './observed-book.ts'
+import { createRecordCheck, ObservedBook } from './observed-book.ts'
 import { OwnRecord } from './own-record.ts'
 import { OwnTasks, type SpecOf } from './own-tasks.ts'
 import { Placing } from './placing.ts'
@@ -68,6 +68,8 @@ export class NodeMachine {
   #desired: Desired | undefined
   #isPlacementStale = true
   #isPlanStale = true
+  /** True when somebody came or went since this node last took stock. */
+  #isLookDue = false
   /** When time alone changes who counts: kept, so that a tick that comes late finds it, too. */
   #membersAtMs = 0
   #publishAtMs = 0
@@ -87,12 +89,15 @@ export class NodeMachine {
       ...options,
       isSureOfLog: atMs => this.#isAlone || this.#twins.isProven(atMs),
     })
-    this.#book = new ObservedBook(options.verify)
+    this.#book = new ObservedBook(options.checkRecord ?? createRecordCheck(options.verify))
     this.#exchange = new Exchange({
       self,
       desk: this.#desk,
       book: this.#book,
       isCurious: () => !this.#twins.isInformed,
+      connected: this.#connected,
+      random,
+      placed: () => this.#placing.hashes,
     })
     this.#inbox = new Inbox({
       self,
@@ -102,6 +107,7 @@ export class NodeMachine {
       refused: this.#refused,
       nameOf: node => this.#nameOf(node),
       onMerged: (before, after) => this.#merged(before, after),
+      onPlaced: (from, offer) => this.#compare(from, offer),
       onMetSelf: (record, atMs) => {
         const { effects, isNews } = this.#twins.meet(record, atMs)
         if (isNews) this.#isRecordStale = true
@@ -183,17 +189,34 @@ export class NodeMachine {
 
   /** Takes one event at a time `nowMs` that never goes back, and returns what to do about it, in order. */
   handle(event: NodeEvent, nowMs: number): Effect[] {
+    return [...this.take(event, nowMs), ...this.settle(nowMs)]
+  }
+
+  /**
+   * The first half of {@link handle}: takes an event in, and returns what is to be done about it alone. What follows from all
+   * that was taken in one turn of the loop is done by {@link settle}, once: so a thousand records that come at once cost one plan.
+   */
+  take(event: NodeEvent, nowMs: number): Effect[] {
     this.#nowMs = Math.max(this.#nowMs, nowMs)
     if (this.#version === 0) this.#members.begin(this.#nowMs)
+    this.#version++
     const effects = this.#twins.haltReason === undefined ? this.#take(event) : this.#end(event)
     // What was taken may have been the word that this node must stop.
+    if (this.#twins.haltReason === undefined) this.#noticeDocument(effects)
+    return [...this.#claims.keepFence(), ...effects]
+  }
+
+  /** The second half of {@link handle}: wanted after the last event of a turn, before anybody looks at the machine. */
+  settle(nowMs: number): Effect[] {
+    this.#nowMs = Math.max(this.#nowMs, nowMs)
+    this.#version++
+    const effects: Effect[] = []
     if (this.#twins.haltReason === undefined) {
-      this.#noticeDocument(effects)
+      if (this.#isLookDue) effects.push(...this.#lookAround())
       this.#settle(effects)
     } else {
       effects.push(...this.#own.stopsDue(this.#nowMs), ...this.#twins.finish(this.#nowMs))
     }
-    this.#version++
     return [...this.#claims.keepFence(), ...effects]
   }
 
@@ -202,7 +225,7 @@ export class NodeMachine {
     return isTaskEvent(event) ? this.#takeTaskEvent(event) : this.#twins.refuse(event)
   }
 
-  /** Counts the events so far: a view made at the same count is still true. */
+  /** Counts what happened so far: a view made at the same count is still true. */
   get version(): number {
     return this.#version
   }
@@ -218,11 +241,14 @@ export class NodeMachine {
   }
 
   /** The records of all nodes, for reading only. */
-  get book(): Pick<ObservedBook, 'get' | 'records' | 'tasksOf'> {
+  get book(): Pick<ObservedBook, 'get' | 'records' | 'tasksOf' | 'changes' | 'digest'> {
     return this.#book
   }
 
-  get members(): Pick<Members, 'verdict' | 'isAlive' | 'isPresent' | 'reliableSinceMs'> {
+  get members(): Pick<
+    Members,
+    'verdict' | 'isAlive' | 'isPresent' | 'reliableSinceMs' | 'changes'
+  > {
     return this.#members
   }
 
@@ -322,7 +348,7 @@ export class NodeMachine {
     const stays = { has: (node: NodeId) => node === this.self || this.#desk.admitted.has(node) }
     this.#book.keepOnly(stays)
     this.#split.keepOnly(stays)
-    effects.push(...this.#lookAround())
+    this.#isLookDue = true
   }
 
   #reach(): Reach {
@@ -359,13 +385,21 @@ export class NodeMachine {
 
   /** Another node's record is newer than it was. */
   #merged(before: NodeRecord | undefined, after: NodeRecord): Effect[] {
-    this.#isPlanStale = true
+    if (this.#planning.isAffected(before, after)) this.#isPlanStale = true
     if (this.#placing.isAffected(before, after)) this.#isPlacementStale = true
     this.#split.heard(after, this.#nowMs)
     this.#pace.seeMoves(before, after, this.#placing.placement.placed, this.#nowMs)
     this.#claims.see(after.fence ?? 0)
     const told = tellingsOf(before, after, this.#nowMs).map(asEffect)
-    return [...told, ...this.#placing.compare(after, this.#nowMs)]
+    return [...told, ...this.#compare(after.node, after)]
+  }
+
+  /** Another node says what it placed from, and how. */
+  #compare(
+    node: NodeId,
+    theirs: Partial<Pick<NodeRecord, 'inputsHash' | 'placementHash'>>,
+  ): Effect[] {
+    return this.#placing.compare(node, theirs, other => this.#nameOf(other), this.#nowMs)
   }
 
   // --- Liveness -----------------------------------------------------------
@@ -381,12 +415,13 @@ export class NodeMachine {
     if (verdict.kind === 'dead' || verdict.kind === 'left') this.#connected.delete(verdict.node)
     const text =
       news.before === undefined ? verdict.kind : `${verdict.kind} (was ${news.before.kind})`
-    const told = telling(this.#nowMs, 'node', this.#nameOf(verdict.node), `is ${text}`)
-    return [told, ...this.#lookAround()]
+    this.#isLookDue = true
+    return [telling(this.#nowMs, 'node', this.#nameOf(verdict.node), `is ${text}`)]
   }
 
   /** Takes stock of who is there and who is lost. */
   #lookAround(): Effect[] {
+    this.#isLookDue = false
     const told = this.#pace.lookAround(this.#nowMs)
     if (told.length > 0) this.#isPlanStale = true
     return told
@@ -406,7 +441,7 @@ export class NodeMachine {
     if (this.#nowMs >= this.#twins.doubtEndsAtMs) this.#isPlanStale = true
     effects.push(...this.#own.expire(this.#nowMs, slot => this.#placing.isOwn(slot)))
     effects.push(...this.#claims.ask(this.#nowMs))
-    if (this.#pace.isBrakeDue(this.#nowMs)) effects.push(...this.#lookAround())
+    if (this.#pace.isBrakeDue(this.#nowMs)) this.#isLookDue = true
     if (this.#nowMs >= this.#membersAtMs) {
       this.#isPlacementStale = this.#isPlanStale = true
     }
@@ -536,11 +571,8 @@ export class NodeMachine {
   #publish(effects: Effect[]): boolean {
     if (this.#own.changes !== this.#ownChanges) this.#isRecordStale = true
     const before = this.#book.get(this.self)
-    const isHashNews =
-      before?.inputsHash !== this.#placing.hashes.inputsHash ||
-      before.placementHash !== this.#placing.hashes.placementHash
     const waits = this.#planning.waits.map(({ slot, reason }) => ({ slot, reason }))
-    if (!this.#isRecordStale && !isHashNews && sameWaits(before.waits, waits)) return false
+    if (!this.#isRecordStale && sameWaits(before?.waits ?? [], waits)) return false
     this.#isRecordStale = true
     if (!this.#maySpeak) return false
     if (before !== undefined && !this.#areFactsStale && this.#nowMs < this.#publishAtMs)

@@ -9,6 +9,7 @@ import { isServing, type Task } from '../../model/task.ts'
 import type { RemoteTask } from '../../reconcile/plan.ts'
 import { toBytes } from '../../util/bytes.ts'
 import type { Verify } from '../../util/keys.ts'
+import { hashText } from '../../placement/hash.ts'
 import type { RecordDelta } from './events.ts'
 
 /** What became of a record that somebody handed us. */
@@ -36,10 +37,19 @@ export const RECORD_BYTES_MAX = 8 * 1024 * 1024
 export class ObservedBook {
   readonly #records = new Map<NodeId, SignedRecord>()
   readonly #bySlot = new Map<SlotId, Map<TaskId, RemoteTask>>()
-  readonly #verify: Verify
+  readonly #faultOf: RecordCheck
+  /** Sums of the hashes of all versions, each of 32 bits. */
+  #sums: [number, number] = [0, 0]
+  #changes = 0
 
-  constructor(verify: Verify) {
-    this.#verify = verify
+  /** @param faultOf Checks a record that another node relayed: {@link createRecordCheck}. */
+  constructor(faultOf: RecordCheck) {
+    this.#faultOf = faultOf
+  }
+
+  /** Counts the records that came, changed or went. */
+  get changes(): number {
+    return this.#changes
   }
 
   get(node: NodeId): NodeRecord | undefined {
@@ -61,6 +71,14 @@ export class ObservedBook {
       .toSorted((one, other) => (one.node < other.node ? -1 : 1))
   }
 
+  /**
+   * A digest of the version of every record: 16 hex digits, equal for equal versions in whatever order they came. Kept
+   * up with each change, because nodes compare it every second or two. It finds accidents; who lies could as well keep silent.
+   */
+  digest(): string {
+    return this.#sums.map(sum => sum.toString(16).padStart(8, '0')).join('')
+  }
+
   /** The tasks that records other than `self`'s have of a slot. */
   tasksOf(slot: SlotId): RemoteTask[] {
     return [...(this.#bySlot.get(slot)?.values() ?? [])]
@@ -78,10 +96,8 @@ export class ObservedBook {
   }
 
   /** Why a record cannot be taken for its owner's word; nothing when it can. */
-  faultOf({ record, signature }: SignedRecord): 'forged' | 'oversize' | undefined {
-    const bytes = toBytes(record)
-    if (bytes.length > RECORD_BYTES_MAX) return 'oversize'
-    return this.#verify(record.node, bytes, signature) ? undefined : 'forged'
+  faultOf(signed: SignedRecord): RecordFault | undefined {
+    return this.#faultOf(signed)
   }
 
   /** Takes the change of a record. */
@@ -105,6 +121,7 @@ export class ObservedBook {
     for (const [node, { record }] of this.#records) {
       if (nodes.has(node)) continue
       this.#unindex(record)
+      this.#count(record, -1)
       this.#records.delete(node)
     }
   }
@@ -116,7 +133,11 @@ export class ObservedBook {
       const known = this.#bySlot.get(task.slot)?.get(task.id)?.servingSinceMs
       if (known !== undefined) since.set(task.id, known)
     }
-    if (before !== undefined) this.#unindex(before)
+    if (before !== undefined) {
+      this.#unindex(before)
+      this.#count(before, -1)
+    }
+    this.#count(record, 1)
     this.#records.set(record.node, signed)
     for (const task of record.tasks) {
       let tasks = this.#bySlot.get(task.slot)
@@ -130,12 +151,37 @@ export class ObservedBook {
     }
   }
 
+  #count({ node, incarnation, seq }: RecordVersion, sign: 1 | -1): void {
+    this.#changes++
+    const version = `${node} ${incarnation} ${seq}`
+    const [low, high] = this.#sums
+    this.#sums = [
+      (low + sign * hashText(version, 1)) >>> 0,
+      (high + sign * hashText(version, 2)) >>> 0,
+    ]
+  }
+
   #unindex(record: NodeRecord): void {
     for (const { slot, id } of record.tasks) {
       const tasks = this.#bySlot.get(slot)
       tasks?.delete(id)
       if (tasks?.size === 0) this.#bySlot.delete(slot)
     }
+  }
+}
+
+/** What a record is not taken for. */
+export type RecordFault = 'forged' | 'oversize'
+
+/** Says why a record cannot be taken for its owner's word; nothing when it can. */
+export type RecordCheck = (signed: SignedRecord) => RecordFault | undefined
+
+/** A check of a record's size, and of its owner's signature over its canonical bytes. */
+export function createRecordCheck(verify: Verify): RecordCheck {
+  return ({ record, signature }) => {
+    const bytes = toBytes(record)
+    if (bytes.length > RECORD_BYTES_MAX) return 'oversize'
+    return verify(record.node, bytes, signature) ? undefined : 'forged'
   }
 }
 

@@ -12,13 +12,20 @@ import type {
 import type { Placer } from '../../placement/placer.ts'
 import type { HeldSlots } from './holders.ts'
 
+interface KnownNode {
+  readonly record: NodeRecord
+  readonly admission: Admission | undefined
+  readonly key: string
+  readonly node: PlacementNode
+}
+
 /**
  * Turns the shared facts into what placement reads. An app or a node that did not
  * change is the same object as last time, which is how placement knows it.
  */
 export class PlacementInputs {
   readonly #apps = new Map<DesiredApp, PlacementApp>()
-  readonly #nodes = new Map<NodeId, { readonly key: string; readonly node: PlacementNode }>()
+  readonly #nodes = new Map<NodeId, KnownNode>()
 
   /** @param held Who holds the slots that stay where they are, by app. */
   make(
@@ -55,21 +62,24 @@ export class PlacementInputs {
 
   #node(record: NodeRecord, admission: Admission | undefined): PlacementNode {
     const { node: id, name, runtimes, capacity, refusals, leaving } = record
+    const known = this.#nodes.get(id)
+    if (known?.record === record && known.admission === admission) return known.node
     const mode = leaving ? 'leaving' : (admission?.mode ?? 'active')
     const labels = labelsOf(record, admission)
     const key = JSON.stringify([keyOf(record), mode, labels])
-    const known = this.#nodes.get(id)
-    if (known?.key === key) return known.node
-    const node: PlacementNode = {
-      id,
-      name,
-      labels,
-      runtimes,
-      capacity,
-      refusals,
-      mode,
-    }
-    this.#nodes.set(id, { key, node })
+    const node: PlacementNode =
+      known?.key === key
+        ? known.node
+        : {
+            id,
+            name,
+            labels,
+            runtimes,
+            capacity,
+            refusals,
+            mode,
+          }
+    this.#nodes.set(id, { record, admission, key, node })
     return node
   }
 
@@ -115,7 +125,14 @@ export function changesNode(before: NodeRecord, after: NodeRecord): boolean {
   return keyOf(before) !== keyOf(after)
 }
 
+const keys = new WeakMap<NodeRecord, string>()
+
 function keyOf(record: NodeRecord): string {
-  const { name, labels, runtimes, capacity, refusals, leaving, flapping } = record
-  return JSON.stringify([name, labels, runtimes, capacity, refusals, leaving, flapping])
+  let key = keys.get(record)
+  if (key === undefined) {
+    const { name, labels, runtimes, capacity, refusals, leaving, flapping } = record
+    key = JSON.stringify([name, labels, runtimes, capacity, refusals, leaving, flapping])
+    keys.set(record, key)
+  }
+  return key
 }

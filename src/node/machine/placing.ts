@@ -77,14 +77,19 @@ export class Placing {
   }
 
   /** Two nodes with equal inputs and unequal placements are a bug that reports itself, once. */
-  compare(record: NodeRecord, nowMs: number): Effect[] {
+  compare(
+    node: NodeId,
+    theirs: Partial<Pick<NodeRecord, 'inputsHash' | 'placementHash'>>,
+    nameOf: (node: NodeId) => string,
+    nowMs: number,
+  ): Effect[] {
     const { inputsHash: inputs, placementHash: placed } = this.#hashes
-    if (record.inputsHash !== inputs || record.placementHash === placed || inputs === '') return []
-    const key = `${record.node} ${inputs}`
+    if (theirs.inputsHash !== inputs || theirs.placementHash === placed || inputs === '') return []
+    const key = `${node} ${inputs}`
     if (this.#mismatches.has(key)) return []
     if (this.#mismatches.size > MISMATCHES_MAX) this.#mismatches.clear()
     this.#mismatches.add(key)
     const text = `placed otherwise than this node from equal inputs ${inputs}: please report this bug`
-    return [telling(nowMs, 'placement-mismatch', record.name, text)]
+    return [telling(nowMs, 'placement-mismatch', nameOf(node), text)]
   }
 }

@@ -1,8 +1,8 @@
 import { runtimeOf } from '../../model/app.ts'
 import type { Desired } from '../../model/desired.ts'
-import type { NodeId, SlotId } from '../../model/ids.ts'
-import type { Capacity } from '../../model/node-record.ts'
-import { isFinal } from '../../model/task.ts'
+import { appOfSlot, type AppId, type NodeId, type SlotId } from '../../model/ids.ts'
+import type { Capacity, NodeRecord } from '../../model/node-record.ts'
+import { isFinal, type Task } from '../../model/task.ts'
 import { plan, type Gate, type Plan, type RemoteTask, type Wait } from '../../reconcile/plan.ts'
 import { createRoom } from '../../reconcile/room.ts'
 import type { Effect } from './events.ts'
@@ -36,6 +36,8 @@ export class Planning {
   readonly #roomWaits = new Map<SlotId, number>()
   #waits: readonly Wait[] = []
   #nextAtMs = Infinity
+  /** The apps that this node has to do with; nothing while any change of a task elsewhere may matter. */
+  #apps: ReadonlySet<AppId> | undefined
 
   /** Why slots that belong here do not run yet. */
   get waits(): readonly Wait[] {
@@ -45,6 +47,28 @@ export class Planning {
   /** When to plan again if nothing happens before. */
   get nextAtMs(): number {
     return this.#nextAtMs
+  }
+
+  /**
+   * True when the step between two versions of another node's record may change the plan. Most do not: they are about apps
+   * that this node has nothing to do with, and in a large cluster there are thousands of them.
+   */
+  isAffected(before: NodeRecord | undefined, after: NodeRecord): boolean {
+    if (before === undefined || this.#apps === undefined) return true
+    const isSameNode =
+      before.incarnation === after.incarnation &&
+      before.leaving === after.leaving &&
+      before.steady === after.steady &&
+      before.flapping === after.flapping
+    if (!isSameNode) return true
+    const apps = this.#apps
+    const known = new Map(before.tasks.map(task => [task.id, task]))
+    for (const task of after.tasks) {
+      const old = known.get(task.id)
+      known.delete(task.id)
+      if (apps.has(task.app) && !isSameToOthers(old, task)) return true
+    }
+    return [...known.values()].some(({ app }) => apps.has(app))
   }
 
   /** Plans, and begins what the plan says. */
@@ -72,6 +96,13 @@ export class Planning {
       isSettled: input.isSettled,
     })
     this.#note(result, own, nowMs)
+    // Who waits, or is to make way, may wait for something that happens to quite another app, such as the end of a move.
+    const isRestless =
+      !input.isSettled ||
+      result.waits.length > 0 ||
+      live.some(({ task }) => !placing.isOwn(task.slot) || task.state !== 'running')
+    const apps = [...placing.ownSlots.map(appOfSlot), ...live.map(({ task }) => task.app)]
+    this.#apps = isRestless ? undefined : new Set(apps)
     const engineOf = new Map(local.map(({ task, spec }) => [task.id, runtimeOf(spec)]))
     return result.actions.flatMap(action => {
       if (action.kind === 'start') {
@@ -96,4 +127,13 @@ export class Planning {
     )
     this.#nextAtMs = Math.min(againAtMs, ...until)
   }
+}
+
+/** True when two states of a task are one to a plan elsewhere. */
+function isSameToOthers(before: Task | undefined, after: Task): boolean {
+  return (
+    before?.state === after.state &&
+    before.health === after.health &&
+    before.revision === after.revision
+  )
 }

@@ -1,7 +1,11 @@
 import fc from 'fast-check'
 import t from 'tap'
 import type { NodeRecord, SignedRecord } from '../../../src/model/node-record.ts'
-import { deltaBetween, ObservedBook } from '../../../src/node/machine/observed-book.ts'
+import {
+  createRecordCheck,
+  deltaBetween,
+  ObservedBook,
+} from '../../../src/node/machine/observed-book.ts'
 import { toBytes } from '../../../src/util/bytes.ts'
 import { nodeOf, signerOf, verify } from '../../sim/keys.ts'
 import { anyRecord } from './any-record.ts'
@@ -14,7 +18,7 @@ t.test('ObservedBook takes a change and has what the whole record says', async t
   fc.assert(
     fc.property(anyRecord, anyRecord, (before, next) => {
       const after = sign({ ...next, seq: 2 })
-      const book = new ObservedBook(verify)
+      const book = new ObservedBook(createRecordCheck(verify))
       book.merge(sign(before), 0)
       const result = book.mergeDelta(deltaBetween(before, after), 1)
       t.equal(result.kind, 'merged')
@@ -30,7 +34,7 @@ t.test(
     fc.assert(
       fc.property(fc.array(anyRecord, { minLength: 6, maxLength: 6 }), order, (records, picks) => {
         const versions = records.map((record, index) => sign({ ...record, seq: index + 1 }))
-        const book = new ObservedBook(verify)
+        const book = new ObservedBook(createRecordCheck(verify))
         for (const pick of [...picks, 5]) {
           const earlier = versions[pick - 1]
           if (pick % 2 === 1 && earlier !== undefined) {
@@ -52,7 +56,7 @@ t.test(
   'ObservedBook refuses what the owner did not sign, and asks where a version is missing',
   async t => {
     const [record] = fc.sample(anyRecord, 1)
-    const book = new ObservedBook(verify)
+    const book = new ObservedBook(createRecordCheck(verify))
     t.equal(book.merge(sign(record!, nodeOf(1)), 0).kind, 'forged')
     t.equal(book.get(nodeOf(0)), undefined)
     t.equal(book.merge(sign(record!), 0).kind, 'merged')
