@@ -96,6 +96,24 @@ t.test('a stall of the main thread alone moves nothing', async t => {
   }
 })
 
+t.test('a node whose liveness worker stalls accuses nobody when it goes on', async t => {
+  for (let seed = 1; seed <= 6; seed++) {
+    const world = settled(t, { seed, nodes: 5 }, appOf('/web', { instances: 5 }))
+    const sleeper = world.hosts[seed % 5]!
+    for (let times = 0; times < 5; times++) {
+      sleeper.stallLiveness(300 + 500 * times)
+      world.run(6_000)
+    }
+    const accused = world.story
+      .last(4_000, ` ${sleeper.name} `)
+      .filter(
+        line => line.includes(` ${sleeper.name}       holds `) && line.includes('for suspect'),
+      )
+    t.strictSame(accused, [], `seed ${seed}: ${sleeper.name} suspected nobody`)
+    rest(t, world)
+  }
+})
+
 t.test('a clock that is set by a day changes nothing, restarts or not', async t => {
   for (const [seed, byMs] of [86_400_000, -86_400_000, 9_000, -9_000].entries()) {
     const web = appOf('/web', { instances: 4 })

@@ -22,6 +22,8 @@ export class TaskHost {
   readonly live = new Map<TaskId, Launch>()
   /** Chance that a stop does not work. */
   stopFailure = 0
+  /** An engine needs so long to kill what does not end by itself. */
+  killMs = 0
   /** An engine needs up to so long to say what it runs. */
   listMs = 300
   readonly #world: HostWorld
@@ -111,7 +113,7 @@ export class TaskHost {
     if (this.#asked.has(task) && leftMs > 0) return
     if (!this.#asked.has(task)) story.add(nowMs, this.#host.name, `the watchdog ends ${task}`)
     this.#asked.add(task)
-    this.#engines[runtimeOf(launch.spec)]?.stop(CLUSTER, task, leftMs, nowMs)
+    this.#engines[runtimeOf(launch.spec)]?.stop(CLUSTER, task, leftMs + this.killMs, nowMs)
   }
 
   /** Tasks that ended and were not removed yet. */
@@ -224,7 +226,7 @@ export class TaskHost {
       tell({ kind: 'task-stopped', task })
     } else if (this.#isLive(task, runtime)) {
       this.#stopping.add(task)
-      this.#engines[runtime]?.stop(CLUSTER, task, graceMs, this.#world.nowMs)
+      this.#engines[runtime]?.stop(CLUSTER, task, graceMs + this.killMs, this.#world.nowMs)
       this.#host.wakeForTasks()
     } else {
       tell({ kind: 'task-stopped', task })
