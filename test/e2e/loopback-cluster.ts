@@ -114,7 +114,19 @@ export class Daemon {
     if (this.isRunning) throw new Error(`${this.name} runs already`)
     this.log.length = 0
     const { name, address, dir } = this
-    const args = ['up', '--data', dir, '--name', name, '--advertise', address, '--docker', 'none']
+    const args = [
+      'up',
+      '--data',
+      dir,
+      '--name',
+      name,
+      '--advertise',
+      address,
+      '--docker',
+      'none',
+      '--dns-forward',
+      'none',
+    ]
     // As everywhere, it is found where it was: others that are killed before they met it would never find it elsewhere.
     const port = String(this.#up?.ports.gossip ?? 0)
     const ports = ['--port', port, '--api-port', '0', '--dns-port', '0', '--no-mdns']
