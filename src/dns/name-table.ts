@@ -1,5 +1,5 @@
 import type { AppId } from '../model/ids.ts'
-import { isWithin, RANK, splitFirst, type Claim } from './name-claims.ts'
+import { RANK, splitFirst, type Claim } from './name-claims.ts'
 
 /** A name that more than one thing claims. */
 export interface NameConflict {
@@ -37,7 +37,7 @@ export interface NameTable {
   /** The names that an app has, best first. */
   namesOf(app: AppId): string[]
   conflicts(): NameConflict[]
-  /** The conflicts that `apps` would be in if they were claimed now. Costs what the apps have names, not what the table has. */
+  /** The conflicts that `apps` would be in if they were claimed now. Costs what the apps have names, and a look at all names where one has others below it. */
   conflictsWith(apps: readonly NamedApp[]): NameConflict[]
 }
 
@@ -163,14 +163,18 @@ function createTable(options: NameTableOptions): NameTable & { found(): Found[] 
     const addClaimants = (name: string): void => {
       for (const { app } of byName.get(name) ?? []) near.add(app)
     }
+    const parents = new Set<string>()
     for (const { id, aliases } of apps) {
       for (const { name } of claimsOf(id, aliases)) {
         addClaimants(name)
         const [, parent] = splitFirst(name)
         if (parent !== undefined) addClaimants(parent)
-        if (!below.has(name)) continue
-        for (const other of byName.keys()) if (isWithin(other, name)) addClaimants(other)
+        if (below.has(name)) parents.add(name)
       }
+    }
+    if (parents.size > 0) {
+      for (const name of byName.keys())
+        if (parents.has(splitFirst(name)[1] ?? '')) addClaimants(name)
     }
     const table = createTable(options)
     for (const id of near) if (!ids.has(id)) table.claim(byApp.get(id)!.app)
