@@ -17,8 +17,10 @@ type Kind = 'docker' | 'process'
 /** Starts that run side by side; more wait. Four use a machine to the full without making each slow. */
 export const STARTS_MAX = 4
 
-/** An engine is asked again for all that it has so long after something there did not work. */
-const RELIST_MS = 5_000
+/** An engine is asked again for all that it has so long after something there did not work … */
+const RELIST_SOON_MS = 5_000
+/** … and so long after it said so: what it told of in between may have been lost, or said while nobody listened yet. */
+const RELIST_MS = 60_000
 
 /** Options of {@link startTaskRunner}. */
 export interface TaskRunnerOptions {
@@ -49,7 +51,7 @@ export function startTaskRunner(options: TaskRunnerOptions): TaskRunner {
   const starting = new Map<TaskId, AbortController>()
   const waiting: (() => void)[] = []
   const graces = new Map<Kind, NodeJS.Timeout>()
-  const relists = new Map<Kind, NodeJS.Timeout>()
+  const relists = new Map<Kind, { readonly timer: NodeJS.Timeout; readonly atMs: number }>()
   let running = 0
   let isClosed = false
 
@@ -84,9 +86,10 @@ export function startTaskRunner(options: TaskRunnerOptions): TaskRunner {
       // First that it can be used: what is found is to stay where it is.
       setUsable(kind, true)
       push({ kind: 'found', runtime: kind, tasks })
+      listLater(kind, RELIST_MS)
     } catch (error) {
       log(`cannot list the tasks of the ${kind} engine`, error)
-      listLater(kind)
+      listLater(kind, RELIST_SOON_MS)
     }
   }
 
@@ -94,15 +97,19 @@ export function startTaskRunner(options: TaskRunnerOptions): TaskRunner {
    * What did not work may have left something behind, such as a container that was created while its answer was lost:
    * the machine hears of it by the next list, and ends or removes it.
    */
-  function listLater(kind: Kind): void {
+  function listLater(kind: Kind, inMs: number): void {
     const runtime = runtimes[kind]
-    if (runtime === undefined || isClosed || relists.has(kind)) return
+    if (runtime === undefined || isClosed) return
+    const atMs = performance.now() + inMs
+    const planned = relists.get(kind)
+    if (planned !== undefined && planned.atMs <= atMs) return
+    clearTimeout(planned?.timer)
     const timer = setTimeout(() => {
       relists.delete(kind)
       // An engine that is away says when it is back, and is listed then.
       if (!graces.has(kind)) void list(kind, runtime)
-    }, RELIST_MS)
-    relists.set(kind, timer)
+    }, inMs)
+    relists.set(kind, { timer, atMs })
   }
 
   const usable: Record<Kind, boolean> = { docker: false, process: false }
@@ -137,7 +144,7 @@ export function startTaskRunner(options: TaskRunnerOptions): TaskRunner {
       push({ kind: 'task-started', task })
     } catch (error) {
       push({ kind: 'task-start-failed', task, ...failureOf(error) })
-      listLater(runtimeOf(spec))
+      listLater(runtimeOf(spec), RELIST_SOON_MS)
     } finally {
       running--
       starting.delete(task)
@@ -160,7 +167,7 @@ export function startTaskRunner(options: TaskRunnerOptions): TaskRunner {
       await runtimeFor(kind).remove(task)
     } catch (error) {
       log(`cannot remove ${task}`, error)
-      listLater(kind)
+      listLater(kind, RELIST_SOON_MS)
     }
   }
 
@@ -203,7 +210,8 @@ export function startTaskRunner(options: TaskRunnerOptions): TaskRunner {
     logs: (task, kind, logOptions) => runtimeFor(kind).logs(task, logOptions),
     close: async () => {
       isClosed = true
-      for (const timer of [...graces.values(), ...relists.values()]) clearTimeout(timer)
+      for (const timer of graces.values()) clearTimeout(timer)
+      for (const { timer } of relists.values()) clearTimeout(timer)
       for (const aborted of starting.values()) aborted.abort()
       await Promise.all(Object.values(runtimes).map(runtime => runtime.close()))
     },

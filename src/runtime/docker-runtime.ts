@@ -87,8 +87,9 @@ class DockerRuntime implements Runtime {
    * and would call such a task running.
    */
   readonly #ended = new Map<TaskId, ExitedEvent>()
-  /** Counts the starts that worked. */
-  #starts = 0
+  readonly #removing = new Set<TaskId>()
+  /** Counts the starts and removals that are done. */
+  #changes = 0
   #listener: ((event: RuntimeEvent) => void) | undefined
 
   constructor(options: DockerRuntimeOptions) {
@@ -113,11 +114,12 @@ class DockerRuntime implements Runtime {
 
   async list(): Promise<FoundTask[]> {
     for (;;) {
-      const starts = this.#starts
+      const changes = this.#changes
       // oxlint-disable-next-line eslint/no-await-in-loop -- one answer after the other
       const tasks = await this.#list()
-      // What began to run while the engine answered may be missing, and would be taken for gone.
-      if (starts === this.#starts) return tasks
+      // What began to run while the engine answered may be missing, and would be taken for gone; and what
+      // was removed may be there, and would be taken for news.
+      if (changes === this.#changes) return tasks
     }
   }
 
@@ -127,7 +129,7 @@ class DockerRuntime implements Runtime {
     const containers = await this.#containers('list the tasks')
     const listed = containers.map(parseContainer).filter(task => task !== undefined)
     const tasks = listed
-      .filter(({ task }) => !this.#starting.has(task))
+      .filter(({ task }) => !this.#starting.has(task) && !this.#removing.has(task))
       .map(task => this.#corrected(task))
     const stale = new Set(listed.filter(one => one.running).map(({ task }) => task))
     for (const task of ended) {
@@ -147,7 +149,7 @@ class DockerRuntime implements Runtime {
     } finally {
       this.#starting.delete(task)
     }
-    this.#starts++
+    this.#changes++
     this.#running.add(task)
     const ended = this.#ended.get(task)
     // It was quick; but first the caller hears that it ran.
@@ -172,12 +174,18 @@ class DockerRuntime implements Runtime {
   }
 
   async remove(task: TaskId): Promise<void> {
-    const info = await this.#find(task, `remove ${task}`)
-    if (info === undefined) return
-    const found = parseContainer(info)
-    if (found !== undefined && this.#corrected(found).running) throw stillRuns(task)
-    await this.#remove(info.Id, task)
-    this.#ended.delete(task)
+    this.#removing.add(task)
+    try {
+      const info = await this.#find(task, `remove ${task}`)
+      if (info === undefined) return
+      const found = parseContainer(info)
+      if (found !== undefined && this.#corrected(found).running) throw stillRuns(task)
+      await this.#remove(info.Id, task)
+      this.#ended.delete(task)
+      this.#changes++
+    } finally {
+      this.#removing.delete(task)
+    }
   }
 
   async *logs(task: TaskId, { follow, tail, signal }: LogOptions): AsyncIterable<LogChunk> {

@@ -73,6 +73,9 @@ for (const { name, engine, effect } of failing) {
     mock.timers.tick(10_000)
     await turn()
     t.equal(lists(), 2)
+    mock.timers.tick(60_000)
+    await turn()
+    t.equal(lists(), 3, 'and once a minute, whatever happens')
     await runner.close()
   })
 }
