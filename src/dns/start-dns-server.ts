@@ -8,6 +8,7 @@ import { createClients, type ClientRules } from './clients.ts'
 import type { Forward } from './forward/forwarder.ts'
 import { emptyReply } from './forward/special-names.ts'
 import { createNetworks, LOOPBACK_NETWORKS, PRIVATE_NETWORKS } from './networks.ts'
+import { onceAMinute } from './once-a-minute.ts'
 import { RCODE } from './records.ts'
 import { createResponder } from './responder.ts'
 import { serveTcp, type TcpLimits } from './serve-tcp.ts'
@@ -51,8 +52,6 @@ export interface DnsServer {
 
 /** Tries for a port that is free for UDP and TCP on every address. */
 const FREE_PORT_TRIES = 20
-/** Queries that break something are told of so often at most, in milliseconds. */
-const BROKEN_REPORT_MS = 60_000
 const RECEIVE_BUFFER_BYTES = 1024 * 1024
 /** Clients keep connections open, and must not have each query answered on its own: a few may wait to be accepted. */
 const BACKLOG = 511
@@ -106,7 +105,9 @@ async function start(options: DnsServerOptions): Promise<DnsServer> {
   const responder = createResponder(answerer, tally, {
     answersPerSecond,
     nowMs: now,
-    onBroken: createBrokenReport(onError),
+    onBroken: onceAMinute((cause, query) => {
+      onError(new Error(`the DNS query ${query.toString('hex')} broke the server`, { cause }))
+    }, now),
   })
   const shared = { responder, forward, clientOf, tally }
   const limits = { idleMs, connectionsMax, connectionsPerClientMax }
@@ -185,18 +186,6 @@ function now(): number {
 
 /** For who does not forward: never called, as the answerer refuses by itself. */
 const refuse: Forward = (_query, _client, reply) => reply(emptyReply(RCODE.REFUSED), 'forward')
-
-/** Tells of the first query that breaks something, and then of one a minute: there may be thousands. */
-function createBrokenReport(
-  onError: (error: Error) => void,
-): (error: unknown, query: Buffer) => void {
-  let toldAtMs = -Infinity
-  return (error, query) => {
-    if (now() - toldAtMs < BROKEN_REPORT_MS) return
-    toldAtMs = now()
-    onError(new Error(`the DNS query ${query.toString('hex')} broke the server`, { cause: error }))
-  }
-}
 
 function defaultClients(): ClientRules {
   const loopback = createNetworks(LOOPBACK_NETWORKS)

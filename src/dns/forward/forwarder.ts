@@ -42,6 +42,8 @@ export interface ForwarderOptions {
   readonly cacheBytesMax?: number
   /** A resolver, by its address and port, turned out to lead back to us. */
   readonly onLoop: (upstream: string) => void
+  /** Told when a question cannot be asked for a fault of ours or of this machine: its clients get SERVFAIL. */
+  readonly onBroken: (error: unknown) => void
 }
 
 /** Forwarding that runs. */
@@ -77,7 +79,7 @@ interface Pending {
  * told SERVFAIL at once, and try another server.
  */
 export function createForwarder(options: ForwarderOptions): Forwarder {
-  const { plan, hostResolvers, isSelf, secret, tally, nowMs, onLoop } = options
+  const { plan, hostResolvers, isSelf, secret, tally, nowMs, onLoop, onBroken } = options
   const cache = createForwardCache(options.cacheBytesMax ?? 8 * 1024 * 1024)
   const book = createUpstreamBook()
   const probe = createLoopProbe(secret)
@@ -157,7 +159,13 @@ export function createForwarder(options: ForwarderOptions): Forwarder {
   }
 
   async function ask(key: string, question: Question, name: string, asked: Pending): Promise<void> {
-    const relayed = await find(key, question, name, asked)
+    let relayed: Relayed
+    try {
+      relayed = await find(key, question, name, asked)
+    } catch (error) {
+      onBroken(error)
+      relayed = emptyReply(RCODE.SERVFAIL)
+    }
     if (closing.signal.aborted) return
     pending.delete(key)
     tally.set('forward-pending', pending.size)

@@ -11,6 +11,7 @@ import { createCookies, secretsFrom } from '../cookies.ts'
 import { createForwarder, type Forwarder } from '../forward/forwarder.ts'
 import { followResolvConf } from '../forward/host-resolvers.ts'
 import { createNetworks } from '../networks.ts'
+import { onceAMinute } from '../once-a-minute.ts'
 import { SIPHASH_KEY_BYTES } from '../siphash.ts'
 import { startDnsServer } from '../start-dns-server.ts'
 import { createTally } from '../tally.ts'
@@ -86,6 +87,10 @@ function openForwarder(
     tally: createTally(tally),
     nowMs: now,
     onLoop: upstream => tellMain({ kind: 'looped', upstream }),
+    onBroken: onceAMinute(cause => {
+      const error = cause instanceof Error ? cause : new Error(String(cause))
+      tellMain({ kind: 'log', message: 'other domains cannot be asked for', error })
+    }, now),
   })
   return forwarder
 }

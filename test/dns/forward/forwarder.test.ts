@@ -1,21 +1,8 @@
 /** Forwarding against resolvers of the test's own on loopback, which lie, dawdle and lose packets as told. */
 
-import t, { type Test } from 'tap'
-import type { Relayed } from '../../../src/dns/answerer.ts'
+import t from 'tap'
 import { ANYBODY, type Client } from '../../../src/dns/clients.ts'
-import {
-  createForwarder,
-  type Forwarder,
-  type ForwarderOptions,
-} from '../../../src/dns/forward/forwarder.ts'
-import { encodeQuery } from '../../../src/dns/query.ts'
 import { RCODE, TYPE } from '../../../src/dns/records.ts'
-import {
-  createTally,
-  createTallyMemory,
-  readTallies,
-  type DnsCounters,
-} from '../../../src/dns/tally.ts'
 import { FLAG } from '../../../src/dns/wire.ts'
 import {
   aRecord,
@@ -24,63 +11,9 @@ import {
   startFakeResolver,
   type FakeResolver,
 } from './fake-resolver.ts'
+import { makeRig } from './make-rig.ts'
 
 const HINFO = 13
-
-interface Rig {
-  readonly forwarder: Forwarder
-  readonly loops: string[]
-  readonly counters: () => DnsCounters
-  readonly ask: (
-    name: string,
-    options?: AskOptions,
-  ) => Promise<Relayed & { source: 'cache' | 'forward' }>
-  /** The addresses that a name is said to have, by their last byte. */
-  readonly lastBytes: (name: string) => Promise<number[]>
-}
-
-interface AskOptions {
-  readonly type?: number
-  readonly client?: Client
-  readonly change?: (query: Buffer) => void
-}
-
-function makeRig(
-  t: Test,
-  upstreams: readonly FakeResolver[],
-  more: Partial<ForwarderOptions> = {},
-): Rig {
-  const memory = createTallyMemory()
-  const loops: string[] = []
-  const forwarder = createForwarder({
-    plan: { fallback: upstreams, zones: new Map() },
-    hostResolvers: () => [],
-    isSelf: () => false,
-    secret: Buffer.alloc(16, 7),
-    tally: createTally(memory),
-    nowMs: () => performance.now(),
-    onLoop: upstream => loops.push(upstream),
-    ...more,
-  })
-  t.teardown(() => forwarder.close())
-  const ask: Rig['ask'] = async (name, { type = TYPE.A, client = ANYBODY, change } = {}) => {
-    const query = encodeQuery(name, type, 1_232)
-    change?.(query)
-    const { promise, resolve } = Promise.withResolvers<Relayed & { source: 'cache' | 'forward' }>()
-    forwarder.forward(query, client, (relayed, source) => resolve({ ...relayed, source }))
-    return await promise
-  }
-  return {
-    forwarder,
-    loops,
-    counters: () => readTallies([memory]),
-    ask,
-    lastBytes: async name => {
-      const { records, counts } = await ask(name)
-      return Array.from({ length: counts[0] }, (_, index) => records[16 * index + 15]!)
-    },
-  }
-}
 
 /** What was asked but for the looks for loops. */
 function askedNames({ asked }: FakeResolver): string[] {
@@ -358,6 +291,30 @@ t.test('a resolver that asks us again is found, told of, and left out', async t 
   const { ask, loops: own } = makeRig(t, [loop], { isSelf: ({ port }) => port === loop.port })
   t.equal((await ask('www.example.com')).rcode, RCODE.SERVFAIL)
   t.strictSame(own, [`127.0.0.1:${loop.port}`], 'we are not asked to begin with')
+})
+
+t.test('what keeps a question from being asked is SERVFAIL, is told of, and passes', async t => {
+  const fake = await startFakeResolver(t, query => [answerWith(query, { answers: [aRecord(1)] })])
+  const broken: unknown[] = []
+  let isReadable = false
+  const { ask, lastBytes, counters } = makeRig(t, [], {
+    plan: { fallback: 'host', zones: new Map() },
+    hostResolvers: () => {
+      if (!isReadable) throw new Error('EACCES: resolv.conf')
+      return [fake]
+    },
+    onBroken: error => broken.push(error),
+  })
+  const both = await Promise.all([ask('www.example'), ask('www.example')])
+  t.strictSame(
+    both.map(({ rcode }) => rcode),
+    [RCODE.SERVFAIL, RCODE.SERVFAIL],
+    'all who wait',
+  )
+  t.match(broken, [{ message: 'EACCES: resolv.conf' }])
+  t.equal(counters().gauges['forward-pending'], 0)
+  isReadable = true
+  t.strictSame(await lastBytes('www.example'), [1])
 })
 
 t.test('clients that ask too much at once are told so at once', async t => {
