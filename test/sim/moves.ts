@@ -9,13 +9,16 @@ const MINUTE_MS = 60_000
 
 /**
  * Counts slots that begin to move though another node serves them: no more in a minute than the budget, and one for each
- * node, since two that see different things for a moment may allow different slots.
+ * node, since two that see different things for a moment may allow different slots. A daemon that was restarted has
+ * not seen the moves before: it may spend the budget once more.
  */
 export class Moves {
   readonly #fail: (text: string) => void
   readonly #begunAtMs = new Map<SlotId, number>()
   #limit = { atMs: -Infinity, most: 0 }
   #splitAtMs = -Infinity
+  /** When each host's daemon, in its present life, first did something about a task. */
+  readonly #lives = new Map<SimHost, { readonly life: number; readonly atMs: number }>()
 
   constructor(fail: (text: string) => void) {
     this.#fail = fail
@@ -33,6 +36,9 @@ export class Moves {
     hosts: readonly SimHost[],
     nowMs: number,
   ): void {
+    if (this.#lives.get(host)?.life !== host.life) {
+      this.#lives.set(host, { life: host.life, atMs: nowMs })
+    }
     const slot = effect.kind === 'start' ? slotThatComes(host, effect) : slotThatGoes(host, effect)
     if (slot === undefined) return
     for (const [other, ms] of this.#begunAtMs) {
@@ -55,7 +61,10 @@ export class Moves {
       movesPerMinute: settings.moveBudgetPerMinute,
     })
     const pieces = nowMs - this.#splitAtMs < MINUTE_MS ? hosts.length : 1
-    const most = pieces * budget + hosts.length
+    const forgetful = [...this.#lives].filter(
+      ([{ disk }, { atMs }]) => disk.starts > 1 && nowMs - atMs < MINUTE_MS,
+    )
+    const most = (pieces + forgetful.length) * budget + hosts.length
     if (nowMs - this.#limit.atMs >= MINUTE_MS || most > this.#limit.most) {
       this.#limit = { atMs: nowMs, most }
     }
