@@ -1,8 +1,16 @@
 import { isIP } from 'node:net'
-import fastify, { type FastifyInstance } from 'fastify'
+import { Readable } from 'node:stream'
+import fastify, { type FastifyInstance, type FastifyReply } from 'fastify'
 import type { NodeService } from '../node/service.ts'
 import { sendError } from './errors.ts'
+import { printInTurns } from './print-in-turns.ts'
 import { addScrapeTargets } from './routes-dns.ts'
+
+/** Clients at a time, and how long one may be silent, in milliseconds: strangers can come here. */
+const CONNECTIONS_MAX = 256
+const SILENT_MS = 10_000
+/** Whole lists that are printed at a time: one can have 40 MB, and a second of work. */
+const LISTS_MAX = 2
 
 /** Options of {@link startDiscovery}. */
 export interface DiscoveryOptions {
@@ -55,7 +63,24 @@ function createServer({ service, address }: DiscoveryOptions): FastifyInstance {
     routerOptions: { ignoreTrailingSlash: true, maxParamLength: 260 },
     // There is nothing to send.
     bodyLimit: 1024,
+    requestTimeout: SILENT_MS,
+    connectionTimeout: SILENT_MS,
+    keepAliveTimeout: SILENT_MS,
   })
+  app.server.maxConnections = CONNECTIONS_MAX
+  let lists = 0
+  async function sendList(reply: FastifyReply, parts: Iterable<string>): Promise<unknown> {
+    if (lists >= LISTS_MAX) {
+      return await sendError(
+        reply.header('Retry-After', '1'),
+        503,
+        'others read whole lists now: ask again',
+      )
+    }
+    lists++
+    const pieces = Readable.from(printInTurns(parts)).once('close', () => lists--)
+    return await reply.type('application/json; charset=utf-8').send(pieces)
+  }
   app.addHook('onRequest', async (request, reply) => {
     const { host } = request.headers
     if (host === undefined || isOurs(host, [dns.domain, dns.mesosDomain])) return
@@ -93,8 +118,11 @@ function createServer({ service, address }: DiscoveryOptions): FastifyInstance {
   app.get<{ Params: { service: string } }>('/v1/services/:service', ({ params }) =>
     dns.discovery.services(params.service),
   )
-  app.get('/v1/enumerate', () => dns.discovery.enumerate())
-  app.get('/v1/axfr', () => dns.discovery.transfer() ?? {})
+  app.get(
+    '/v1/enumerate',
+    async (_request, reply) => await sendList(reply, dns.discovery.enumerate()),
+  )
+  app.get('/v1/axfr', async (_request, reply) => await sendList(reply, dns.discovery.transfer()))
   addScrapeTargets(app, service)
   return app
 }

@@ -22,19 +22,6 @@ export function instanceLabel(appLabel: string, task: TaskId, node: string): str
   return agent && `${appLabel}-${taskHash(task)}-${agent}`
 }
 
-/** True when `label` is the {@link instanceLabel} of this task. */
-export function isInstanceLabel(
-  label: string,
-  appLabel: string,
-  task: TaskId,
-  node: string,
-): boolean {
-  const agent = agentLabel(appLabel, node)
-  // Most tasks of a large app are on other nodes, and need not be hashed.
-  if (agent === undefined || !label.endsWith(`-${agent}`)) return false
-  return label === `${appLabel}-${taskHash(task)}-${agent}`
-}
-
 /** Where in `label` an app's name may end, if it is an instance's: before every `-` with five characters and a `-` behind it. */
 export function appLabelsIn(label: string): string[] {
   const ends: string[] = []

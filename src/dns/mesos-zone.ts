@@ -1,7 +1,7 @@
 import type { AppBook, AppEntry } from './app-book.ts'
 import type { DnsTask, MesosView } from './dns-view.ts'
 import type { Finding, Freshness, ZonePart } from './finding.ts'
-import { appLabelsIn, instanceLabel, isInstanceLabel } from './instance-label.ts'
+import { appLabelsIn, instanceLabel } from './instance-label.ts'
 import type { NameTable } from './name-table.ts'
 import { isProtocol, nodeName } from './own-zone.ts'
 import type { AddressRecord, DnsRecord, SrvRecord } from './records.ts'
@@ -64,6 +64,10 @@ export function createMesosZone(options: MesosZoneOptions): MesosZone {
   const { domain } = mesos
   const server = `ns1.${domain}`
   const authority = book.authority(domain, server)
+  const instances = new WeakMap<
+    DnsTask,
+    { readonly appLabel: string; readonly label: string | undefined }
+  >()
 
   return { authority, find, names, tasks: servingTasks }
 
@@ -136,9 +140,7 @@ export function createMesosZone(options: MesosZoneOptions): MesosZone {
   function findInstance(name: string, label: string): Finding | undefined {
     for (const appLabel of appLabelsIn(label)) {
       const entry = entryOf(appLabel)
-      const same = entry?.app.tasks.filter(({ task, node }) =>
-        isInstanceLabel(label, appLabel, task, node),
-      )
+      const same = entry?.app.tasks.filter(task => instanceOf(appLabel, task) === label)
       if (same !== undefined && same.length > 0) return addresses(name, same, entry!.source)
     }
     return undefined
@@ -177,14 +179,19 @@ export function createMesosZone(options: MesosZoneOptions): MesosZone {
     }
   }
 
-  function instanceName(
-    { app }: AppEntry,
-    { task, node }: DnsTask,
-    suffix: string,
-  ): string | undefined {
+  function instanceName({ app }: AppEntry, task: DnsTask, suffix: string): string | undefined {
     const appLabel = table.namesOf(app.id).find(own => !own.includes('.'))
-    const label = appLabel && instanceLabel(appLabel, task, node)
+    const label = appLabel && instanceOf(appLabel, task)
     return label && `${label}.${suffix}.${domain}`
+  }
+
+  /** The task's label. Its hash is the dearest part of a name, and asked for again with every service that the task is of. */
+  function instanceOf(appLabel: string, task: DnsTask): string | undefined {
+    const known = instances.get(task)
+    if (known?.appLabel === appLabel) return known.label
+    const label = instanceLabel(appLabel, task.task, task.node)
+    instances.set(task, { appLabel, label })
+    return label
   }
 
   /** In our own zone: for apps whose name leaves no room for an instance's, or that lost every name here. */
@@ -285,30 +292,43 @@ export function createMesosZone(options: MesosZoneOptions): MesosZone {
   function* servingTasks(): Generator<MesosTask> {
     for (const entry of book.apps.values()) {
       const [name = ''] = table.namesOf(entry.app.id)
-      for (const [slot, task] of entry.slots) {
-        if (task.serving) yield { name, task, records: [...recordsOf(entry, slot, task)] }
-      }
+      for (const [task, records] of recordsOf(entry)) yield { name, task, records }
     }
   }
 
-  /** Those of the app's records that are of this task. */
-  function* recordsOf(
-    entry: AppEntry,
-    slot: string,
-    task: DnsTask,
-  ): Generator<AddressRecord | SrvRecord> {
-    const own = new Set(addressRecords('', 0, [task]).map(({ address }) => address))
-    const targets = new Set([
-      instanceName(entry, task, MESOS_SUFFIX),
-      instanceName(entry, task, `${MESOS_SUFFIX}.${SLAVE}`),
-      slotName(entry, slot),
-    ])
-    for (const name of namesOfEntry(entry, [task])) {
-      for (const record of find(name).records) {
-        if (record.type === 'SRV' && targets.has(record.target)) yield record
-        if ((record.type === 'A' || record.type === 'AAAA') && own.has(record.address)) yield record
+  /** The records of an app's serving tasks, by the task that each is of: several have an address in common. */
+  function recordsOf(entry: AppEntry): Map<DnsTask, (AddressRecord | SrvRecord)[]> {
+    const byTask = new Map<DnsTask, (AddressRecord | SrvRecord)[]>()
+    const byTarget = new Map<string, DnsTask>()
+    const byAddress = new Map<string, DnsTask[]>()
+    for (const [slot, task] of entry.slots) {
+      if (!task.serving) continue
+      byTask.set(task, [])
+      for (const target of [
+        instanceName(entry, task, MESOS_SUFFIX),
+        instanceName(entry, task, `${MESOS_SUFFIX}.${SLAVE}`),
+        slotName(entry, slot),
+      ]) {
+        if (target !== undefined) byTarget.set(target, task)
+      }
+      for (const { address } of addressRecords('', 0, [task])) {
+        const there = byAddress.get(address)
+        if (there === undefined) byAddress.set(address, [task])
+        else there.push(task)
       }
     }
+    const ownersOf = (name: string, record: AddressRecord | SrvRecord): readonly DnsTask[] => {
+      const only = byTarget.get(record.type === 'SRV' ? record.target : name)
+      if (only !== undefined) return [only]
+      return record.type === 'SRV' ? [] : (byAddress.get(record.address) ?? [])
+    }
+    for (const name of namesOfEntry(entry, [...byTask.keys()])) {
+      for (const record of find(name).records) {
+        if (record.type !== 'SRV' && record.type !== 'A' && record.type !== 'AAAA') continue
+        for (const task of ownersOf(name, record)) byTask.get(task)!.push(record)
+      }
+    }
+    return byTask
   }
 }
 

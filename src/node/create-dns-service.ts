@@ -6,7 +6,7 @@ import { dnsNames } from './dns-names.ts'
 import type { DnsService, VerifyReport } from './dns-service.ts'
 import { labelsOf } from './machine/placement-input.ts'
 import type { NodeMachine } from './machine/node-machine.ts'
-import { mesosEnumeration, mesosHosts, mesosServices, mesosTransfer } from './mesos-discovery.ts'
+import { mesosHosts, mesosServices, printEnumeration, printTransfer } from './mesos-discovery.ts'
 import { reachable, resolve } from './resolve.ts'
 import { scrapeTargets } from './scrape-targets.ts'
 import type { NodeView, TaskView } from './service.ts'
@@ -80,8 +80,8 @@ export function createDnsService(options: CreateDnsServiceOptions): DnsService {
     discovery: {
       hosts: host => mesosHosts(zone, host),
       services: service => mesosServices(zone, service),
-      enumerate: () => mesosEnumeration(zone),
-      transfer: () => mesosTransfer(zone, mesosDomain ?? domain),
+      enumerate: () => printEnumeration(zone),
+      transfer: () => printTransfer(zone, mesosDomain ?? domain),
       responsible: () => {
         const soa = zone.find(mesosDomain ?? domain)?.authority.soa() ?? zone.soa()
         return { Mname: `${soa.primary}.`, Email: `${soa.mailbox}.` }

@@ -1,7 +1,7 @@
 import type { NameConflict, NamedApp } from '../dns/name-table.ts'
 import type { AppSpec } from '../model/app.ts'
 import type { AppId } from '../model/ids.ts'
-import type { MesosEnumeration, MesosHost, MesosService, MesosTransfer } from './mesos-discovery.ts'
+import type { MesosHost, MesosService } from './mesos-discovery.ts'
 import type { Resolved } from './resolve.ts'
 import type { ScrapeTarget } from './scrape-targets.ts'
 import type { Verification } from './verify-dns.ts'
@@ -30,8 +30,9 @@ export interface DnsService {
   readonly discovery: {
     hosts(host: string): MesosHost[]
     services(service: string): MesosService[]
-    enumerate(): MesosEnumeration
-    transfer(): MesosTransfer | undefined
+    /** JSON, in parts: there may be some hundred thousand records. */
+    enumerate(): Iterable<string>
+    transfer(): Iterable<string>
     /** The zone's first server, and the mailbox of who looks after it. */
     responsible(): { readonly Mname: string; readonly Email: string }
   }

@@ -74,34 +74,40 @@ export function mesosServices(zone: Pick<Zone, 'find'>, service: string): MesosS
   return found.length > 0 ? found : [{ service: '', host: '', ip: '', port: '' }]
 }
 
-/** Every task that serves, and its records. */
-export function mesosEnumeration(zone: Pick<Zone, 'mesosTasks'>): MesosEnumeration {
-  const tasks = Array.from(zone.mesosTasks(), ({ name, task, records }) => ({
-    name,
-    id: task.task,
-    records: records.map(record => ({
-      name: `${record.name}.`,
-      host: hostOf(record),
-      rtype: record.type,
-    })),
-  }))
-  return { frameworks: [{ name: 'marathon', tasks }] }
+/** Prints a {@link MesosEnumeration}: every task that serves, and its records. In parts, a task each. */
+export function* printEnumeration(zone: Pick<Zone, 'mesosTasks'>): Generator<string> {
+  yield '{"frameworks":[{"name":"marathon","tasks":['
+  let separator = ''
+  for (const { name, task, records } of zone.mesosTasks()) {
+    const line: MesosEnumeration['frameworks'][number]['tasks'][number] = {
+      name,
+      id: task.task,
+      records: records.map(record => ({
+        name: `${record.name}.`,
+        host: hostOf(record),
+        rtype: record.type,
+      })),
+    }
+    yield separator + JSON.stringify(line)
+    separator = ','
+  }
+  yield ']}]}'
 }
 
-/** The whole zone, by type and name. */
-export function mesosTransfer(
+/** Prints a {@link MesosTransfer}: the whole zone, by type and name. In parts, which are empty while records are gathered. */
+export function* printTransfer(
   zone: Pick<Zone, 'find' | 'transfer'>,
   domain: string,
-): MesosTransfer | undefined {
+): Generator<string> {
   const soa = zone.find(domain)?.authority.soa()
-  if (soa === undefined) return undefined
-  const sets = { A: {}, AAAA: {}, SRV: {} } satisfies Record<string, Record<string, string[]>>
+  if (soa === undefined) return
+  const sets = { A: new RecordSets(), AAAA: new RecordSets(), SRV: new RecordSets() }
   for (const record of zone.transfer(domain) ?? []) {
     if (record.type !== 'A' && record.type !== 'AAAA' && record.type !== 'SRV') continue
-    const set: Record<string, string[]> = sets[record.type]
-    ;(set[`${record.name}.`] ??= []).push(hostOf(record))
+    sets[record.type].add(`${record.name}.`, hostOf(record))
+    yield ''
   }
-  return {
+  const head: Omit<MesosTransfer, 'Records'> = {
     TTL: soa.ttlSeconds,
     Serial: soa.serial,
     // Records follow the cluster; there is nothing that is read again every so often.
@@ -109,7 +115,32 @@ export function mesosTransfer(
     Mname: `${soa.primary}.`,
     Rname: `${soa.mailbox}.`,
     Domain: domain,
-    Records: { As: sets.A, AAAAs: sets.AAAA, SRVs: sets.SRV },
+  }
+  yield `${JSON.stringify(head).slice(0, -1)},"Records":{"As":`
+  yield* sets.A.print()
+  yield ',"AAAAs":'
+  yield* sets.AAAA.print()
+  yield ',"SRVs":'
+  yield* sets.SRV.print()
+  yield '}}'
+}
+
+class RecordSets {
+  readonly #sets = new Map<string, string[]>()
+
+  add(name: string, host: string): void {
+    const set = this.#sets.get(name)
+    if (set === undefined) this.#sets.set(name, [host])
+    else set.push(host)
+  }
+
+  *print(): Generator<string> {
+    let separator = '{'
+    for (const [name, hosts] of this.#sets) {
+      yield `${separator}${JSON.stringify(name)}:${JSON.stringify(hosts)}`
+      separator = ','
+    }
+    yield separator === '{' ? '{}' : '}'
   }
 }
 

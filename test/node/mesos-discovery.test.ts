@@ -2,10 +2,11 @@ import t from 'tap'
 import { taskHash } from '../../src/dns/instance-label.ts'
 import { createZone } from '../../src/dns/zone.ts'
 import {
-  mesosEnumeration,
   mesosHosts,
   mesosServices,
-  mesosTransfer,
+  printEnumeration,
+  printTransfer,
+  type MesosEnumeration,
 } from '../../src/node/mesos-discovery.ts'
 import { makeApp, makeNode, makeView } from '../dns/make-view.ts'
 
@@ -22,6 +23,7 @@ const zone = createZone(
     },
   ),
 )
+const read = (parts: Iterable<string>): unknown => JSON.parse([...parts].join('')) as unknown
 const instance = `nginx-${taskHash('/nginx.0@k3f9x1')}-n1`
 
 t.test(
@@ -57,7 +59,7 @@ t.test('services have their ports as text, and each kind of address once', async
 })
 
 t.test('an enumeration has every record of a task', async t => {
-  const { frameworks } = mesosEnumeration(zone)
+  const { frameworks } = read(printEnumeration(zone)) as MesosEnumeration
   t.match(frameworks, [{ name: 'marathon', tasks: [{ name: 'nginx', id: '/nginx.0@k3f9x1' }] }])
   const { records } = frameworks[0]!.tasks[0]!
   const told = new Set(records.map(({ name, host, rtype }) => `${name} ${rtype} ${host}`))
@@ -74,7 +76,7 @@ t.test('an enumeration has every record of a task', async t => {
 })
 
 t.test('a transfer has the zone by type and name', async t => {
-  t.match(mesosTransfer(zone, 'mesos'), {
+  t.match(read(printTransfer(zone, 'mesos')), {
     TTL: 5,
     Serial: 7,
     Mname: 'ns1.mesos.',
@@ -86,5 +88,10 @@ t.test('a transfer has the zone by type and name', async t => {
       SRVs: { '_nginx._tcp.marathon.mesos.': [`${instance}.marathon.mesos.:7564`] },
     },
   })
-  t.equal(mesosTransfer(zone, 'example.org'), undefined)
+  t.strictSame([...printTransfer(zone, 'example.org')], [])
+  const empty = createZone(
+    makeView([], { mesos: { domain: 'mesos', rule: 'rfc1123', apiPort: 0 }, nodes: [] }),
+  )
+  t.strictSame(read(printEnumeration(empty)), { frameworks: [{ name: 'marathon', tasks: [] }] })
+  t.match(read(printTransfer(empty, 'mesos')), { Records: { As: {}, AAAAs: {}, SRVs: {} } })
 })
