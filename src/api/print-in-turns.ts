@@ -21,3 +21,13 @@ export async function* printInTurns(parts: Iterable<string>): AsyncGenerator<str
   }
   if (piece !== '') yield piece
 }
+
+/** JSON of a list, in parts. */
+export function* printList(items: Iterable<unknown>): Generator<string> {
+  let separator = '['
+  for (const item of items) {
+    yield separator + JSON.stringify(item)
+    separator = ','
+  }
+  yield separator === '[' ? '[]' : ']'
+}

@@ -1,8 +1,10 @@
+import { Readable } from 'node:stream'
 import type { FastifyInstance } from 'fastify'
 import { z } from 'zod'
 import type { NodeService } from '../node/service.ts'
 import { ApiError, existingApp } from './errors.ts'
 import { parseRequest } from './parse-request.ts'
+import { printInTurns, printList } from './print-in-turns.ts'
 import type { NameConflictLine, ResolveAnswer, VerifyAnswer } from './shapes.ts'
 
 const resolveQuery = z.object({ name: z.string(), type: z.string().optional() })
@@ -27,7 +29,10 @@ export function addDnsRoutes(app: FastifyInstance, service: NodeService): void {
 
 /** Adds Prometheus' HTTP service discovery. */
 export function addScrapeTargets(app: FastifyInstance, service: NodeService): void {
-  app.get('/sd/prometheus', () => service.dns.targets())
+  app.get('/sd/prometheus', async (_request, reply) => {
+    const pieces = Readable.from(printInTurns(printList(service.dns.targets())))
+    return await reply.type('application/json; charset=utf-8').send(pieces)
+  })
 }
 
 async function resolve(

@@ -37,7 +37,7 @@ export interface DnsService {
     responsible(): { readonly Mname: string; readonly Email: string }
   }
   /** What Prometheus is to scrape. */
-  targets(): ScrapeTarget[]
+  targets(): Iterable<ScrapeTarget>
 }
 
 /** What came of a verification, and what it left out. */

@@ -18,38 +18,38 @@ export interface ScrapeTarget {
  * @param appLabelsOf The labels in an app's manifest.
  * @param zoneOf The zone of a node, or an empty text.
  */
-export function scrapeTargets(
-  tasks: readonly TaskView[],
+export function* scrapeTargets(
+  tasks: Iterable<TaskView>,
   appLabelsOf: (app: Task['app']) => Readonly<Record<string, string>>,
   zoneOf: (node: NodeView) => string,
-): ScrapeTarget[] {
-  return tasks
-    .filter(({ node, task }) => task.state === 'running' && isThere(node))
-    .flatMap(({ node, task }) =>
-      task.ports
-        .filter(({ protocol, hostPort }) => protocol === 'tcp' && hostPort > 0)
-        .map(({ hostPort, name, containerPort }) => ({
-          targets: [hostOf(node.record?.address ?? '', hostPort)],
-          labels: {
-            __meta_shoal_app: task.app,
-            __meta_shoal_slot: task.slot,
-            __meta_shoal_task: task.id,
-            __meta_shoal_revision: task.revision,
-            __meta_shoal_node: node.name,
-            __meta_shoal_zone: zoneOf(node),
-            __meta_shoal_port_name: name,
-            __meta_shoal_container_port: String(containerPort),
-            __meta_shoal_health: task.health,
-            __meta_shoal_serving: String(isServing(task) && node.verdict?.kind === 'alive'),
-            ...Object.fromEntries(
-              Object.entries(appLabelsOf(task.app)).map(([key, value]) => [
-                `__meta_shoal_app_label_${key.replaceAll(/[^a-zA-Z0-9_]/g, '_')}`,
-                value,
-              ]),
-            ),
-          },
-        })),
-    )
+): Generator<ScrapeTarget> {
+  for (const { node, task } of tasks) {
+    if (task.state !== 'running' || !isThere(node)) continue
+    for (const { protocol, hostPort, name, containerPort } of task.ports) {
+      if (protocol !== 'tcp' || hostPort === 0) continue
+      yield {
+        targets: [hostOf(node.record?.address ?? '', hostPort)],
+        labels: {
+          __meta_shoal_app: task.app,
+          __meta_shoal_slot: task.slot,
+          __meta_shoal_task: task.id,
+          __meta_shoal_revision: task.revision,
+          __meta_shoal_node: node.name,
+          __meta_shoal_zone: zoneOf(node),
+          __meta_shoal_port_name: name,
+          __meta_shoal_container_port: String(containerPort),
+          __meta_shoal_health: task.health,
+          __meta_shoal_serving: String(isServing(task) && node.verdict?.kind === 'alive'),
+          ...Object.fromEntries(
+            Object.entries(appLabelsOf(task.app)).map(([key, value]) => [
+              `__meta_shoal_app_label_${key.replaceAll(/[^a-zA-Z0-9_]/g, '_')}`,
+              value,
+            ]),
+          ),
+        },
+      }
+    }
+  }
 }
 
 function isThere({ verdict }: NodeView): boolean {

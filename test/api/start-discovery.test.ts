@@ -3,7 +3,7 @@
 import { once } from 'node:events'
 import { get, type IncomingMessage } from 'node:http'
 import t, { type Test } from 'tap'
-import { printInTurns } from '../../src/api/print-in-turns.ts'
+import { printInTurns, printList } from '../../src/api/print-in-turns.ts'
 import { startDiscovery } from '../../src/api/start-discovery.ts'
 import type { NodeService } from '../../src/node/service.ts'
 
@@ -26,6 +26,9 @@ t.test('printInTurns() joins parts, and lets others have their turns', async t =
   const large = ['x'.repeat(70_000), 'y'.repeat(70_000)]
   t.strictSame(await Array.fromAsync(printInTurns(large)), large)
   t.strictSame(await Array.fromAsync(printInTurns([])), [])
+  for (const list of [[], [1], [{ a: '"' }, null, 'b']]) {
+    t.strictSame(JSON.parse([...printList(list)].join('')), list)
+  }
 })
 
 /** Discovery of a cluster that never ends. */

@@ -1,7 +1,7 @@
 import t from 'tap'
 import type { AppId, NodeId, SlotId, TaskId } from '../../src/model/ids.ts'
 import type { Task } from '../../src/model/task.ts'
-import { scrapeTargets } from '../../src/node/scrape-targets.ts'
+import { scrapeTargets, type ScrapeTarget } from '../../src/node/scrape-targets.ts'
 import type { NodeView, TaskView } from '../../src/node/service.ts'
 
 const port = { protocol: 'tcp' as const, containerPort: 80, hostPort: 31_080, name: 'http' }
@@ -33,12 +33,13 @@ function view(
   return { node, task }
 }
 
-const targets = (...views: TaskView[]): ReturnType<typeof scrapeTargets> =>
-  scrapeTargets(
+const targets = (...views: TaskView[]): ScrapeTarget[] => [
+  ...scrapeTargets(
     views,
     () => ({ 'prometheus.io/scrape': 'true', Team: 'web' }),
     () => 'a',
-  )
+  ),
+]
 
 t.test('each TCP port of a task that runs is a target', async t => {
   const ports = [
