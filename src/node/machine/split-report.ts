@@ -88,6 +88,8 @@ interface Pair {
   readonly lostAtMs: number
   readonly foundAtMs: number
   readonly endedAtMs: number | undefined
+  /** False while all that is known of the node that came back may be of before the loss. */
+  readonly isSure: boolean
 }
 
 interface Heal {
@@ -164,7 +166,7 @@ export class SplitReport {
     )
     const returned = this.#heal.returned.get(node)
     if (returned !== undefined && !this.#isOfBefore(record, returned)) {
-      this.#heal.returned.set(node, { ...returned, isConfirmed: true })
+      this.#confirm(this.#heal, returned, record)
     }
     this.#examine(record)
   }
@@ -183,9 +185,10 @@ export class SplitReport {
     for (const [node, returned] of heal.returned) {
       if (returned.isConfirmed) continue
       // Two rounds of anti-entropy brought nothing newer: what it said last is what is.
-      heal.returned.set(node, { ...returned, isConfirmed: true })
       const record = this.#options.recordOf(node)
-      if (record !== undefined) this.#examine(record)
+      if (record === undefined) continue
+      this.#confirm(heal, returned, record)
+      this.#examine(record)
     }
     if (heal.open > 0 && nowMs < heal.startedAtMs + HEAL_MS_MAX) return undefined
     this.#heal = undefined
@@ -219,7 +222,31 @@ export class SplitReport {
     heal.awayMs.set(node, returnedAtMs - gone.sinceMs)
     if (gone.kind !== 'left') heal.isOrderly = false
     const record = this.#options.recordOf(node)
-    if (isConfirmed && record !== undefined) this.#examine(record)
+    if (record !== undefined) this.#examine(record)
+  }
+
+  /** A record is known to be of after the loss: what it says holds for the pairs that were noted on the word of an earlier one. */
+  #confirm(heal: Heal, returned: Returned, record: NodeRecord): void {
+    const { node, tasks } = record
+    heal.returned.set(node, { ...returned, isConfirmed: true })
+    const isReliable = this.#options.isReliable(record)
+    for (const [key, pair] of heal.pairs) {
+      if (pair.isSure || pair.nodes[0] !== node) continue
+      const task = tasks.find(({ id }) => id === pair.tasks[0])
+      // When it ended, before the loss or since, nobody knows.
+      const isThere = isReliable && task !== undefined && isRunning(task)
+      const sure: Pair = {
+        ...pair,
+        isSure: true,
+        sinceMs: [task && startOf(task), pair.sinceMs[1]],
+      }
+      if (isThere && this.#spanOf(sure, Infinity) !== undefined) {
+        heal.pairs.set(key, sure)
+        continue
+      }
+      heal.pairs.delete(key)
+      if (pair.endedAtMs === undefined) heal.open--
+    }
   }
 
   /** Notes which tasks of a record have another of the same slot on the other side. */
@@ -241,12 +268,13 @@ export class SplitReport {
     }
   }
 
-  /** False for a record that may be of before the loss, or of before the node's last start. */
+  /**
+   * False for a record of before the node's last start, or of who is away. What may be of before the loss
+   * counts until better is known: the copy on the other side may be gone by then.
+   */
   #counts(record: NodeRecord): boolean {
     const returned = this.#heal?.returned.get(record.node)
-    return returned === undefined
-      ? !this.#gone.has(record.node)
-      : returned.isConfirmed && this.#options.isReliable(record)
+    return returned === undefined ? !this.#gone.has(record.node) : this.#options.isReliable(record)
   }
 
   #follow(
@@ -265,6 +293,7 @@ export class SplitReport {
       lostAtMs: returned.sinceMs,
       foundAtMs: returned.returnedAtMs,
       endedAtMs: undefined,
+      isSure: returned.isConfirmed,
     }
     // What is stopping may not say since when it ran: it counts as having run all along, unless it is known better.
     const isVague = pair.sinceMs.includes(undefined)
@@ -334,7 +363,7 @@ interface Span {
 function reportOf(heal: Heal, spanOf: (pair: Pair) => Span | undefined): HealReport {
   const slots = new Map<SlotId, Span & { readonly nodes: Set<NodeId>; readonly isStill: boolean }>()
   for (const pair of heal.pairs.values()) {
-    const span = spanOf(pair)
+    const span = pair.isSure ? spanOf(pair) : undefined
     if (span === undefined) continue
     const known = slots.get(pair.slot)
     slots.set(pair.slot, {

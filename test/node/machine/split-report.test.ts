@@ -130,6 +130,23 @@ t.test('SplitReport takes the last word for the truth when nothing newer comes',
   t.match(scene.report.expire(46_100)?.ranTwice, [{ slot: '/web.0' }])
 })
 
+t.test('SplitReport counts a copy that made way before the other node said a word', async t => {
+  const silent = split()
+  silent.says(0, 43_000, [])
+  const [once] = silent.report.expire(45_001)?.ranTwice ?? []
+  t.match(once, { slot: '/web.0', forMs: 43_001 - 12_000, isStill: false })
+
+  const late = split()
+  late.says(0, 43_000, [])
+  late.says(1, 44_000, [taskOf('/web.0@old', 1_000)])
+  t.match(late.report.expire(45_001)?.ranTwice, [{ forMs: 43_001 - 12_000 }])
+
+  const ended = split()
+  ended.says(0, 43_000, [])
+  ended.says(1, 44_000, [])
+  t.strictSame(ended.report.expire(45_001)?.ranTwice, [], 'unless it ran there no more')
+})
+
 t.test('SplitReport does not believe the record of a life before', async t => {
   const scene = split()
   scene.restarted(1)
