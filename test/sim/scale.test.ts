@@ -1,0 +1,27 @@
+import t from 'tap'
+import { runScale } from './scale.ts'
+
+t.test('sixty nodes form, run work, are edited and lose some of theirs', async t => {
+  const result = runScale({
+    seed: 1,
+    nodes: 60,
+    forMs: 70_000,
+    slots: 100,
+    deaths: 2,
+    edits: 6,
+  })
+  t.strictSame(result.problems, [], 'in the end all agree, and what is wanted runs')
+  t.ok(result.formedMs < 6_000, `all knew all after ${result.formedMs} ms`)
+  t.ok(result.startedMs < 5_000, `all tasks ran after ${result.startedMs} ms`)
+  t.equal(result.deadMs.length, 2)
+  t.ok(Math.max(...result.deadMs) < 6_500, `deaths were known after ${result.deadMs.join()} ms`)
+  t.ok(
+    Math.max(...result.replacedMs) < 8_000,
+    `slots ran again after ${result.replacedMs.join()} ms`,
+  )
+  t.ok(result.editMs.length >= 6 * 57)
+  t.ok(
+    Math.max(...result.editMs) < 500,
+    `the last node had an edit after ${Math.max(...result.editMs)} ms`,
+  )
+})
