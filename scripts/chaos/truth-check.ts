@@ -7,8 +7,9 @@ export const TRUTH_LATE_MS = 1_000
 const PROBLEMS_MAX = 20
 
 /**
- * Compares what a node's DNS says of an app with what the node itself holds of its tasks. Each answer must be
- * given between two looks: only what was so before and after it counts, for as long as it was so without a break.
+ * Compares what a node's DNS says of an app with what the node itself holds of its tasks. Each answer must be given between
+ * two looks, and contradicts only what was so in both. One contradiction is none: a task may have come and gone between the looks.
+ * It counts from the first answer to the last, of those that follow each other.
  */
 export class TruthCheck {
   /** Instances that were named and did not serve, by what the node held, for too long. */
@@ -16,30 +17,23 @@ export class TruthCheck {
   /** Instances that served, alone in their slots, and were not named, for too long. */
   readonly missing: string[] = []
   #worstMs = 0
-  #knownSinceMs: number | undefined
-  readonly #servesSince = new Map<string, number>()
-  readonly #goneSince = new Map<string, number>()
+  #before: View | undefined
   #answer: { readonly askedMs: number; readonly places: ReadonlySet<string> } | undefined
+  #staleSince: ReadonlyMap<string, number> = new Map()
+  #missingSince: ReadonlyMap<string, number> = new Map()
 
   /** The longest that DNS was behind, in milliseconds, true to within the time between two looks. */
   get worstMs(): number {
     return this.#worstMs
   }
 
-  /** Takes what the node held when its answer came, at `atMs`. */
-  look(atMs: number, tasks: readonly TaskLine[]): void {
-    this.#knownSinceMs ??= atMs
-    const serving = new Set(tasks.filter(isServing).map(placeOf))
-    for (const place of this.#servesSince.keys()) {
-      if (serving.has(place)) continue
-      this.#servesSince.delete(place)
-      this.#goneSince.set(place, atMs)
+  /** Takes what the node holds. */
+  look(tasks: readonly TaskLine[]): void {
+    const view = viewOf(tasks)
+    if (this.#before !== undefined && this.#answer !== undefined) {
+      this.#judge(this.#before, this.#answer, view)
     }
-    for (const place of serving) {
-      if (!this.#servesSince.has(place)) this.#servesSince.set(place, atMs)
-      this.#goneSince.delete(place)
-    }
-    this.#judge(tasks)
+    this.#before = view
     this.#answer = undefined
   }
 
@@ -48,36 +42,63 @@ export class TruthCheck {
     this.#answer = { askedMs, places: new Set(places) }
   }
 
-  /** The node did not say what it holds: how long something was so is not known any more. */
+  /** The node or its DNS did not answer: what was so before may have been otherwise meanwhile. */
   lost(): void {
-    this.#knownSinceMs = undefined
-    this.#servesSince.clear()
-    this.#goneSince.clear()
+    this.#before = undefined
     this.#answer = undefined
+    this.#staleSince = new Map()
+    this.#missingSince = new Map()
   }
 
-  #judge(tasks: readonly TaskLine[]): void {
-    if (this.#answer === undefined) return
-    const { askedMs, places } = this.#answer
-    for (const place of places) {
-      if (this.#servesSince.has(place)) continue
-      const sinceMs = this.#goneSince.get(place) ?? this.#knownSinceMs ?? askedMs
-      this.#tell(this.stale, askedMs - sinceMs, `${place} is named and does not serve`)
-    }
-    for (const [place, sinceMs] of this.#servesSince) {
-      const own = tasks.find(task => placeOf(task) === place)
-      // Of two tasks of a slot DNS names the owner's alone.
-      const isAlone = tasks.filter(({ slot }) => slot === own?.slot).length === 1
-      if (places.has(place) || !isAlone) continue
-      this.#tell(this.missing, askedMs - sinceMs, `${place} serves and is not named`)
-    }
+  #judge(
+    before: View,
+    { askedMs, places }: { readonly askedMs: number; readonly places: ReadonlySet<string> },
+    after: View,
+  ): void {
+    const stale = places.difference(before.serving).difference(after.serving)
+    const missing = before.alone.intersection(after.alone).difference(places)
+    this.#staleSince = sinceOf(stale, this.#staleSince, askedMs)
+    this.#missingSince = sinceOf(missing, this.#missingSince, askedMs)
+    this.#tell(this.stale, this.#staleSince, askedMs, 'is named and does not serve')
+    this.#tell(this.missing, this.#missingSince, askedMs, 'serves and is not named')
   }
 
-  #tell(problems: string[], lateMs: number, text: string): void {
-    this.#worstMs = Math.max(this.#worstMs, lateMs)
-    if (lateMs < TRUTH_LATE_MS || problems.length >= PROBLEMS_MAX) return
-    problems.push(`${text}, for ${(lateMs / 1000).toFixed(1)} s`)
+  #tell(
+    problems: string[],
+    since: ReadonlyMap<string, number>,
+    askedMs: number,
+    what: string,
+  ): void {
+    for (const [place, sinceMs] of since) {
+      const lateMs = askedMs - sinceMs
+      this.#worstMs = Math.max(this.#worstMs, lateMs)
+      if (lateMs < TRUTH_LATE_MS || problems.length >= PROBLEMS_MAX) continue
+      problems.push(`${place} ${what}, for ${(lateMs / 1000).toFixed(1)} s`)
+    }
   }
+}
+
+interface View {
+  readonly serving: ReadonlySet<string>
+  /** Those of them that are their slot's only task: of two, DNS names the owner's. */
+  readonly alone: ReadonlySet<string>
+}
+
+function viewOf(tasks: readonly TaskLine[]): View {
+  const serving = tasks.filter(isServing)
+  const alone = serving.filter(
+    ({ slot }) => tasks.filter(other => other.slot === slot).length === 1,
+  )
+  return { serving: new Set(serving.map(placeOf)), alone: new Set(alone.map(placeOf)) }
+}
+
+/** Since when each of these is so: since before, or now. */
+function sinceOf(
+  places: ReadonlySet<string>,
+  before: ReadonlyMap<string, number>,
+  nowMs: number,
+): Map<string, number> {
+  return new Map(Array.from(places, place => [place, before.get(place) ?? nowMs]))
 }
 
 function isServing({ state, health, nodeVerdict }: TaskLine): boolean {

@@ -58,7 +58,7 @@ export class TruthWatch {
       try {
         // oxlint-disable-next-line eslint/no-await-in-loop -- one question after the other
         const tasks = await askDaemon<TaskLine[]>(host, path, { timeoutMs: ANSWER_MS })
-        check.look(performance.now(), tasks)
+        check.look(tasks)
         const askedMs = performance.now()
         const server = { address: host.address, port: 53, timeoutMs: ANSWER_MS }
         // oxlint-disable-next-line eslint/no-await-in-loop
