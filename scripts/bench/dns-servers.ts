@@ -251,7 +251,8 @@ function statOf(file: string): string[] {
     const text = readFileSync(file, 'utf8')
     return text.slice(text.lastIndexOf(')') + 2).split(' ')
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
+    const { code } = error as NodeJS.ErrnoException
+    if (code !== 'ENOENT' && code !== 'ESRCH') throw error // Before it was opened, or after.
     return []
   }
 }
