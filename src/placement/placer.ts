@@ -111,16 +111,28 @@ export function collect(state: PlacerState): Collected {
 function updated(last: Collected, state: PlacerState): Collected {
   const changes = new Map<SlotId, NodeId | undefined>()
   const unplaced = new Map(last.unplaced)
-  const note = (slot: Slot): void => {
-    const node = slot.gone ? undefined : slot.held?.node.id
-    changes.set(slot.id, node)
-    unplaced.delete(slot.id)
-    if (!slot.gone && node === undefined) unplaced.set(slot.id, createUnplaced(slot, state.nodes))
+  const note = ({ id }: Slot, node: NodeState | undefined): void => {
+    changes.set(id, node?.id)
+    unplaced.delete(id)
   }
+  const { changed } = state.matching
   // Those that are gone first: one of the same id may be among those that came.
-  for (const slot of state.matching.changed) if (slot.gone) note(slot)
-  for (const slot of state.matching.changed) if (!slot.gone) note(slot)
-  state.matching.changed.clear()
+  for (const slot of changed) if (slot.gone) note(slot, undefined)
+  const waiting: Slot[] = []
+  for (const app of new Set([...changed].map(slot => slot.app))) {
+    if (state.apps.get(app.app.id) !== app) continue // It is gone, with all its slots.
+    // Where some of an app wait, or waited, others of it may have another's node.
+    const isShort = app.slots.some(({ id, held }) => held === undefined || last.unplaced.has(id))
+    const nodes = isShort ? nodesOf(app) : []
+    for (const [at, slot] of app.slots.entries()) {
+      if (!isShort && !changed.has(slot)) continue
+      const node = isShort ? nodes[at] : slot.held?.node
+      note(slot, node)
+      if (node === undefined) waiting.push(slot)
+    }
+  }
+  for (const slot of waiting) unplaced.set(slot.id, createUnplaced(slot, state.nodes))
+  changed.clear()
   return { placed: last.placed.with(changes), unplaced }
 }
 

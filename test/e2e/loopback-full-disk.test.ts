@@ -86,8 +86,10 @@ t.test(
       return status === 0 ? true : undefined
     })
     await small.serving('web', 2)
+    // Each of them changes something: what changes nothing is acknowledged without a disk.
+    let edits = 0
     await until('its disk has what it missed', DEADLINE_MS, async () => {
-      const { stderr } = await other.shoal('scale', `web=${2 + Math.round(Math.random())}`)
+      const { stderr } = await other.shoal('scale', `web=${3 - (edits++ % 2)}`)
       return stderr === '' ? true : undefined
     })
     await other.end('SIGKILL')

@@ -1,5 +1,6 @@
 import fc from 'fast-check'
 import t from 'tap'
+import { slotIdOf } from '../../src/model/ids.ts'
 import type { PlacementInput } from '../../src/placement/input.ts'
 import { placementHash } from '../../src/placement/digest.ts'
 import { place } from '../../src/placement/place.ts'
@@ -73,6 +74,30 @@ t.test('Placer gives the answer of place() after any changes', async () => {
     { numRuns: 700 },
   )
 })
+
+t.test(
+  'Placer lets the highest slots wait where there is not room for all, as place() does',
+  async t => {
+    const [small, large] = [500, 1000].map((memMb, at) =>
+      node(`n${at}`, {
+        labels: { zone: `z${3 - 2 * at}` },
+        capacity: { cpus: 2, memMb, diskMb: 0, gpus: 0 },
+      }),
+    )
+    const resources = { cpus: 0, memMb: 900, diskMb: 0, gpus: 0 }
+    const constraints = [{ field: '@zone', operator: 'GROUP_BY' as const }]
+    const web = app('/a', { instances: 2, resources, constraints })
+    const placer = createPlacer()
+    const steps: PlacementInput[] = [
+      { apps: [], nodes: [small!, large!] },
+      { apps: [web], nodes: [small!, large!] },
+      { apps: [web, app('/b', { instances: 1 })], nodes: [small!, large!] },
+      { apps: [app('/b', { instances: 1 })], nodes: [small!, large!] },
+    ]
+    for (const step of steps) t.equal(print(placer.place(step)), print(place(step)))
+    t.equal(place(steps[1]!).placed.get(slotIdOf(web.id, 0)), large!.id)
+  },
+)
 
 t.test('Placer gives the answer of place() on a crowded cluster', async () => {
   // Hardly any room and hardly any rule, so that one change pushes slots on from node to node.
