@@ -105,14 +105,15 @@ export class TestHost {
   }
 
   /**
-   * Starts the host's Shoal daemon with these options besides its name, folder, address and engine.
+   * Starts the host's Shoal daemon with these options besides its name, folder, engine and, unless another is given, address.
    * It returns at once: ask with {@link shoal} for what you wait for.
    */
   startDaemon(args: readonly string[] = []): void {
     if (this.isDaemonRunning()) {
       throw new Error(`Host ${this.number} runs a daemon already`)
     }
-    const fixed = ['--name', `h${this.number}`, '--data', this.dataDir, '--advertise', this.address]
+    const advertise = args.includes('--advertise') ? [] : ['--advertise', this.address]
+    const fixed = ['--name', `h${this.number}`, '--data', this.dataDir, ...advertise]
     const docker = ['--docker', this.dockerSocket ?? 'none']
     const argv = enter(this.namespace, [this.shoalPath, 'up', ...fixed, ...docker, ...args])
     this.current = startDetached(argv, this.logFile)
