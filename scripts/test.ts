@@ -18,16 +18,16 @@ import { countOutcomes, describeFile, summarize } from './test/summary.ts'
 const ROOT = join(import.meta.dirname, '..')
 
 /**
- * Tests of real daemons on this machine: they wait more than they work, so two run side by side, but
- * only after the others, so that they do not fail for want of a processor.
+ * Tests of real daemons, on this machine or on hosts of the test bed: they wait more than they work, so two
+ * run side by side, but only after the others, so that they do not fail for want of a processor.
  */
-const PAIRED = ['test/e2e/loopback-']
+const PAIRED = ['test/e2e/']
 
 /** Tests that take minutes, and a busy machine as one more fault: they run beside the many small ones. */
 const BESIDE = ['test/e2e/chaos']
 
-/** Tests that load the machine with Docker, or measure on the test bed: each runs by itself, last of all. */
-const ALONE = ['test/e2e/', 'test/scripts/testbed']
+/** Tests that measure on the test bed: each runs by itself, last of all. */
+const ALONE = ['test/scripts/testbed']
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -75,8 +75,8 @@ async function run(files: readonly string[]): Promise<number> {
       print(describeFile(result))
     }
   }
-  const paired = files.filter(file => isOf(PAIRED, file))
   const beside = files.filter(file => isOf(BESIDE, file))
+  const paired = files.filter(file => isOf(PAIRED, file) && !beside.includes(file))
   const others = files.filter(file => !paired.includes(file) && !beside.includes(file))
   const alone = others.filter(file => isOf(ALONE, file))
   const queue = others.filter(file => !alone.includes(file))
