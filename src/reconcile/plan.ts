@@ -99,6 +99,8 @@ export interface PlanInput {
   readonly gate: Gate
   /** When a slot that failed here may be tried again; nothing when it may at once. */
   readonly retryAtMs: (slot: SlotId, revision: RevisionId) => number | undefined
+  /** True for a slot that failed here so often, or in such a way, that another node is to try. */
+  readonly isRefused: (slot: SlotId, revision: RevisionId) => boolean
   /** Since when a slot has waited for room. */
   readonly waitingForRoomSinceMs: (slot: SlotId) => number | undefined
   /** False while the node has not yet heard of the others: then it starts nothing, and stops nothing either. */
@@ -195,6 +197,11 @@ function stopForeignAt(
       app.spec.mode === 'global' ? 'this node may not run it now' : 'the app was scaled down'
     const reason = isUnplaced ? 'no node may run it now' : gone
     return { atMs: 0, reason }
+  }
+  if (local.mustReplace) return { atMs: 0, reason: 'its health checks failed' }
+  // Else each node that tries a revision which never comes up would keep one task of it.
+  if (input.isRefused(slot, local.task.revision) && !isServing(local.task)) {
+    return { atMs: 0, reason: 'it failed here, and another node is to try' }
   }
   if (isNeverTwice(app.spec)) {
     const hold = input.gate.makeWay(slot)

@@ -34,6 +34,7 @@ interface Scene {
   readonly oldMemMb?: number
   readonly isSettled?: boolean
   readonly retryAtMs?: number
+  readonly isRefused?: boolean
   readonly waitingMs?: number
   readonly gate?: Partial<Gate>
 }
@@ -73,6 +74,7 @@ function check(t: Test, scene: Scene, expected: string): void {
     ),
     gate: { ...OPEN, ...scene.gate },
     retryAtMs: () => scene.retryAtMs,
+    isRefused: () => scene.isRefused ?? false,
     waitingForRoomSinceMs: () =>
       scene.waitingMs === undefined ? undefined : NOW - scene.waitingMs,
     isSettled: scene.isSettled ?? true,
@@ -150,6 +152,16 @@ t.test(
 t.test('plan() gives up at once what serves nobody here and somebody there', async t => {
   const tasks = 'web.0@2 running me; web.0@2 running you 1'
   check(t, { placed: 'web.0:you', tasks }, 'stop web.0@2 (another node runs it now)')
+})
+
+t.test('plan() leaves no failing task behind on a node that refuses its slot', async t => {
+  const placed = 'web.0:you'
+  const gaveUp = 'stop web.0@2 (it failed here, and another node is to try)'
+  check(t, { placed, tasks: 'web.0@2 running me', isRefused: true }, gaveUp)
+  check(t, { placed, tasks: 'web.0@2 preparing me', isRefused: true }, gaveUp)
+  check(t, { placed, tasks: 'web.0@2 running me 10', isRefused: true }, '')
+  check(t, { placed, tasks: 'web.0@2 running me' }, '')
+  check(t, { placed, tasks: 'web.0@2 unhealthy me' }, 'stop web.0@2 (its health checks failed)')
 })
 
 t.test('plan() never lets a stop-first app run twice', async t => {
@@ -298,6 +310,7 @@ t.test('plan() says when to look again at a task that is to go', async t => {
     room: createRoom({ cpus: 4, memMb: 1000, diskMb: 0, gpus: 0 }, []),
     gate: OPEN,
     retryAtMs: () => undefined,
+    isRefused: () => false,
     waitingForRoomSinceMs: () => undefined,
     isSettled: true,
   })

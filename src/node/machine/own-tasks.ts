@@ -100,6 +100,11 @@ export class OwnTasks {
     return this.#failures.refusals()
   }
 
+  /** True for a slot that failed here so that others are to try, at this revision. */
+  isRefused(slot: SlotId, revision: RevisionId): boolean {
+    return this.#failures.isRefused(slot, revision)
+  }
+
   /** When a slot that failed here may be tried again. */
   retryAtMs(slot: SlotId, revision: RevisionId): number | undefined {
     return this.#failures.retryAtMs(slot, revision)

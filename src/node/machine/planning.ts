@@ -92,6 +92,7 @@ export class Planning {
         live.map(({ spec }) => spec),
       ),
       retryAtMs: (slot, revision) => own.retryAtMs(slot, revision),
+      isRefused: (slot, revision) => own.isRefused(slot, revision),
       waitingForRoomSinceMs: slot => this.#roomWaits.get(slot),
       isSettled: input.isSettled,
     })

@@ -50,8 +50,10 @@ export class SlotFailures {
     })).toSorted((one, other) => (one.slot < other.slot ? -1 : 1))
   }
 
-  isRefused(slot: SlotId): boolean {
-    return this.#refusals.has(slot)
+  /** True while the node refuses the slot: at this revision, or at any. */
+  isRefused(slot: SlotId, revision?: RevisionId): boolean {
+    const refusal = this.#refusals.get(slot)
+    return refusal !== undefined && (revision === undefined || refusal.revision === revision)
   }
 
   /** When a slot that failed may be tried again. */
