@@ -23,6 +23,9 @@ const SETTLE_MS = 60_000
 /** With the budget that a small cluster has by default, moves go on for so long. */
 const SETTLE_SLOWLY_MS = 600_000
 
+/** Whose daemon was told to end before the faults did is up again by then. */
+const LAST_RETURN_MS = 15_000
+
 /** No task that was started during the faults ends by itself later than this. */
 const LAST_EXIT_MS = 5_500
 
@@ -55,6 +58,8 @@ export function runChaos(seed: number): ChaosResult {
     })
   // What a fault began may still end a task by itself.
   world.run(LAST_EXIT_MS)
+  // Who stood still when the faults ended says good-bye after that, and comes back as late.
+  world.run(LAST_RETURN_MS, () => world.hosts.every(({ state }) => state !== 'stopped'))
   const wasHeldBack = isHeldBack()
   const settleMs = isSlow ? SETTLE_SLOWLY_MS : SETTLE_MS
   const first = world.settle(settleMs - LAST_EXIT_MS)
