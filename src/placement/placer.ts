@@ -118,7 +118,6 @@ function updated(last: Collected, state: PlacerState): Collected {
   const { changed } = state.matching
   // Those that are gone first: one of the same id may be among those that came.
   for (const slot of changed) if (slot.gone) note(slot, undefined)
-  const waiting: Slot[] = []
   for (const app of new Set([...changed].map(slot => slot.app))) {
     if (state.apps.get(app.app.id) !== app) continue // It is gone, with all its slots.
     // Where some of an app wait, or waited, others of it may have another's node.
@@ -128,10 +127,9 @@ function updated(last: Collected, state: PlacerState): Collected {
       if (!isShort && !changed.has(slot)) continue
       const node = isShort ? nodes[at] : slot.held?.node
       note(slot, node)
-      if (node === undefined) waiting.push(slot)
+      if (node === undefined) unplaced.set(slot.id, createUnplaced(slot, state.nodes))
     }
   }
-  for (const slot of waiting) unplaced.set(slot.id, createUnplaced(slot, state.nodes))
   changed.clear()
   return { placed: last.placed.with(changes), unplaced }
 }

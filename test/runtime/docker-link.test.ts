@@ -7,6 +7,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { startDockerRuntime } from '../../src/runtime/docker-runtime.ts'
+import { LABELS } from '../../src/runtime/labels.ts'
+import type { Launch, Runtime } from '../../src/runtime/runtime.ts'
 import { Events, makeLaunch, unhurried } from './launches.ts'
 
 /** What an engine tells of the container `abc`. */
@@ -116,4 +118,79 @@ t.test('docker link: a failed start takes its container away again', async t => 
   const launch = makeLaunch({ image: 'i' })
   await t.rejects(runtime.start(launch, unhurried()), { code: 'port-taken', temporary: true })
   t.strictSame(asked, ['/_ping', '/containers/create', '/containers/abc/start', '/containers/abc'])
+})
+
+/** How an engine lists the container of a launch. */
+function listed({ task, slot, revision }: Launch, state: string): object {
+  const Labels = {
+    [LABELS.task]: task,
+    [LABELS.slot]: slot,
+    [LABELS.revision]: revision,
+  }
+  return { Id: 'abc', Labels, State: state, Status: 'Exited (0)', Created: 1 }
+}
+
+/** An engine whose answer to the first list waits, while all else goes on. */
+async function playSlowList(
+  t: Test,
+  lists: readonly (readonly object[])[],
+): Promise<{ runtime: Runtime; first: Promise<void>; release: () => void; count: () => number }> {
+  const [asked, released] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()]
+  let count = 0
+  const { socketPath } = await playEngine(t, (path, response) => {
+    if (path === '/containers/json') {
+      const answer = JSON.stringify(lists[count++])
+      if (count > 1) return void response.end(answer)
+      asked.resolve()
+      void released.promise.then(() => response.end(answer))
+    } else if (path === '/containers/create') response.writeHead(201).end('{"Id":"abc"}')
+    else response.writeHead(path === '/_ping' ? 200 : 204).end()
+  })
+  const runtime = await startDockerRuntime({ socketPath, cluster: 'c', node: 'n' })
+  t.teardown(() => runtime.close())
+  return { runtime, first: asked.promise, release: () => released.resolve(), count: () => count }
+}
+
+t.test('docker link: a list that a start overtook is asked for again', async t => {
+  const launch = makeLaunch({ image: 'i' })
+  const { runtime, first, release } = await playSlowList(t, [[], [listed(launch, 'running')]])
+  const tasks = runtime.list()
+  await first
+  await runtime.start(launch, unhurried())
+  release()
+  t.match(await tasks, [{ task: launch.task, running: true }], 'it would be taken for gone')
+})
+
+t.test('docker link: a list that a removal overtook is asked for again', async t => {
+  const launch = makeLaunch({ image: 'i' })
+  const there = [listed(launch, 'exited')]
+  const { runtime, first, release, count } = await playSlowList(t, [there, there, []])
+  const tasks = runtime.list()
+  await first
+  await runtime.remove(launch.task)
+  release()
+  t.strictSame(await tasks, [], 'it would be taken for a task that nobody knew of')
+  t.equal(count(), 3, 'two lists, and the look for what is to be removed')
+})
+
+t.test('docker link: what is being removed is in no list', async t => {
+  const launch = makeLaunch({ image: 'i' })
+  const [asked, released] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()]
+  const { socketPath } = await playEngine(t, (path, response) => {
+    if (path === '/containers/json') {
+      return void response.end(JSON.stringify([listed(launch, 'exited')]))
+    }
+    response.writeHead(path === '/_ping' ? 200 : 204)
+    if (path !== '/containers/abc') return void response.end()
+    asked.resolve()
+    void released.promise.then(() => response.end())
+  })
+  const runtime = await startDockerRuntime({ socketPath, cluster: 'c', node: 'n' })
+  t.teardown(() => runtime.close())
+  t.match(await runtime.list(), [{ task: launch.task, running: false }])
+  const removed = runtime.remove(launch.task)
+  await asked.promise
+  t.strictSame(await runtime.list(), [])
+  released.resolve()
+  await removed
 })

@@ -49,6 +49,7 @@ const cases: ReadonlyArray<{ name: string; tap: string; want: readonly string[] 
     want: ['failed a: why: plan'],
   },
   {
+    // TODO is a directive of TAP like SKIP: a test that is marked so has not passed.
     name: 'skips keep their reason, wherever it was written',
     tap: '    1..0 # no root\nok 1 - a # SKIP no root\nok 2 - b # SKIP\nok 3 - c # TODO later\n1..3',
     want: ['skipped a: no root', 'skipped b: skip', 'skipped c: later'],
