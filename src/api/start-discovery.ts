@@ -113,7 +113,11 @@ function createServer({ service, address }: DiscoveryOptions): FastifyInstance {
     dns.discovery.hosts(params.host),
   )
   app.get('/v1/hosts/:host/ports', async (_request, reply) => {
-    await reply.code(501).type('text/plain').send('To be implemented...')
+    await sendError(
+      reply,
+      501,
+      'Mesos-DNS never had an answer to this: ask /v1/services/… for ports',
+    )
   })
   app.get<{ Params: { service: string } }>('/v1/services/:service', ({ params }) =>
     dns.discovery.services(params.service),

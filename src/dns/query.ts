@@ -1,6 +1,6 @@
 import { randomInt } from 'node:crypto'
 import { createSocket } from 'node:dgram'
-import { connect } from 'node:net'
+import { askOverTcp } from './ask-over-tcp.ts'
 import { CLASS_IN, TYPE } from './records.ts'
 import { decodeMessage, encodeName, FLAG, HEADER_BYTES, type Message } from './wire.ts'
 
@@ -100,31 +100,9 @@ async function askTcp(
   port: number,
   signal: AbortSignal,
 ): Promise<Message> {
-  signal.throwIfAborted()
-  const socket = connect({ host: address, port, noDelay: true })
-  const { promise, resolve, reject } = Promise.withResolvers<Message>()
-  const onAbort = (): void => reject(signal.reason)
-  signal.addEventListener('abort', onAbort, { once: true })
-  let received: Buffer = Buffer.alloc(0)
-  socket.on('error', reject)
-  socket.on('close', () => reject(new Error(`DNS server ${address} port ${port} hung up`)))
-  socket.on('data', chunk => {
-    // Bounded by the length that two bytes can say: a whole message ends the reading.
-    received = Buffer.concat([received, chunk])
-    if (received.length < 2 || received.length < 2 + received.readUInt16BE(0)) return
-    const message = parseAnswer(question, received.subarray(2, 2 + received.readUInt16BE(0)))
-    if (message !== undefined) resolve(message)
-    else reject(new Error(`DNS server ${address} port ${port} answered something else`))
-  })
-  const length = Buffer.alloc(2)
-  length.writeUInt16BE(question.length)
-  socket.write(Buffer.concat([length, question]))
-  try {
-    return await promise
-  } finally {
-    signal.removeEventListener('abort', onAbort)
-    socket.destroy()
-  }
+  const message = parseAnswer(question, await askOverTcp(question, { address, port }, signal))
+  if (message !== undefined) return message
+  throw new Error(`DNS server ${address} port ${port} answered something else`)
 }
 
 /** The answer to `question`, or nothing when `bytes` is not that. */

@@ -1,6 +1,6 @@
 import { randomFillSync } from 'node:crypto'
 import { createSocket } from 'node:dgram'
-import { connect } from 'node:net'
+import { askOverTcp } from '../ask-over-tcp.ts'
 import type { DnsEvent } from '../tally.ts'
 import type { Upstream } from './upstream.ts'
 import {
@@ -19,7 +19,6 @@ export interface Manners {
   keepsCase: boolean
 }
 
-const RECEIVED_BYTES_MAX = 2 + 65_535
 /** So many packets that do not match are borne; who sends more is guessing, and is asked over TCP. */
 const MISMATCHES_MAX = 8
 
@@ -47,11 +46,11 @@ export async function askUpstream(
   if (reading.kind === 'answer') return reading.answer
   const otherCase = reading.kind === 'other-case'
   count('forward-tcp')
-  reading = await askOverTcp(upstream, write(question, manners), signal)
+  reading = await readOverTcp(upstream, write(question, manners), signal)
   if (reading.kind === 'other-case') {
     // It says so on a connection of its own as well: that is how it is.
     manners.keepsCase = false
-    reading = await askOverTcp(upstream, write(question, manners), signal)
+    reading = await readOverTcp(upstream, write(question, manners), signal)
   }
   if (reading.kind === 'answer') return reading.answer
   throw new Error(`it answered something else${otherCase ? ', in other letters' : ''}`)
@@ -104,35 +103,12 @@ async function askOverUdp(
   }
 }
 
-async function askOverTcp(
-  { address, port }: Upstream,
+async function readOverTcp(
+  upstream: Upstream,
   query: Buffer,
   signal: AbortSignal,
 ): Promise<Reading> {
-  signal.throwIfAborted()
-  const { promise, resolve, reject } = Promise.withResolvers<Reading>()
-  const socket = connect({ host: address, port, noDelay: true })
-  const giveUp = (): void => reject(signal.reason)
-  let received: Buffer = Buffer.alloc(0)
-  signal.addEventListener('abort', giveUp, { once: true })
-  socket.on('error', reject)
-  socket.on('close', () => reject(new Error('it hung up')))
-  socket.on('data', chunk => {
-    received = Buffer.concat([received, chunk])
-    if (received.length < 2) return
-    const end = 2 + received.readUInt16BE(0)
-    if (received.length >= end) resolve(readUpstreamAnswer(query, received.subarray(2, end)))
-    else if (received.length > RECEIVED_BYTES_MAX) reject(new Error('it never ends'))
-  })
-  const length = Buffer.alloc(2)
-  length.writeUInt16BE(query.length)
-  socket.write(Buffer.concat([length, query]))
-  try {
-    return await promise
-  } finally {
-    signal.removeEventListener('abort', giveUp)
-    socket.destroy()
-  }
+  return readUpstreamAnswer(query, await askOverTcp(query, upstream, signal))
 }
 
 /** An address is a number already. */
