@@ -141,6 +141,14 @@ export const MUTATIONS: readonly Mutation[] = [
     story: 'dead node keeps its slots',
   },
   {
+    guard: 'what a suspected node serves is left with it',
+    file: GATE,
+    find: 'if (members.isPresent(node) && !members.isAlive(node)) return record',
+    put: 'if (members.isPresent(node) && !members.isAlive(node) && nowMs < 0) return record',
+    test: 'doubted-nodes',
+    story: 'only suspected is not taken',
+  },
+  {
     guard: 'moves keep to the budget',
     file: GATE,
     find: 'if (allowed.slots.has(slot)) return undefined',
@@ -155,6 +163,14 @@ export const MUTATIONS: readonly Mutation[] = [
     put: 'if (this.#brake !== undefined) return this.#startedAtMs',
     test: 'hand-over',
     story: 'vanish at once',
+  },
+  {
+    guard: 'nobody is replaced before it is known how many are lost',
+    file: 'node/machine/mass-loss.ts',
+    find: 'return this.#isBraced ? Infinity : -Infinity',
+    put: 'return this.#isBraced ? -Infinity : -Infinity',
+    test: 'doubted-nodes',
+    story: 'known how many',
   },
   {
     guard: 'a node that comes and goes is avoided',
