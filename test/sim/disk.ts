@@ -15,6 +15,8 @@ export class SimDisk {
   fence = 0
   /** Refuses every write while true. */
   isFull = false
+  /** Each write takes so much longer. */
+  slowMs = 0
   /** True once an older state was put back. */
   isRestored = false
   #durable: readonly Uint8Array[]

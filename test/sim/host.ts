@@ -457,7 +457,7 @@ export class SimHost {
     const { nowMs, random } = this.#world
     this.disk.begin(token, update)
     const takesMs = random() < 0.05 ? 50 * random() : 0.2 + 4 * random()
-    this.#diskFreeAtMs = Math.max(nowMs, this.#diskFreeAtMs) + takesMs
+    this.#diskFreeAtMs = Math.max(nowMs, this.#diskFreeAtMs) + this.disk.slowMs + takesMs
     this.#later(this.#diskFreeAtMs - nowMs, () => {
       const done = this.disk.finish()
       this.take(

@@ -293,6 +293,22 @@ export const MUTATIONS: readonly Mutation[] = [
     story: 'right after its answer',
   },
   {
+    guard: 'a node vouches for the edit of another once it is on its own disk',
+    file: 'node/machine/document-desk.ts',
+    find: 'this.#storedAcks[0].token <= this.#persistedToken',
+    put: 'this.#storedAcks[0].token <= this.#persistedToken + 1e9',
+    test: 'slow-disks',
+    story: 'whoever vouches',
+  },
+  {
+    guard: 'nobody is shown an edit that is not on the disk',
+    file: 'node/machine/exchange.ts',
+    find: 'const update = this.#desk.isPersisting ? undefined',
+    put: 'const update = this.#desk.isPersisting && have.records.length < 0 ? undefined',
+    test: 'slow-disks',
+    story: 'what a disk refuses',
+  },
+  {
     guard: 'a change of a record is applied to the version before it only',
     file: 'node/machine/observed-book.ts',
     find: 'if (base?.incarnation !== delta.incarnation || base.seq !== delta.baseSeq)',

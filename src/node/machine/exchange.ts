@@ -48,9 +48,8 @@ export class Exchange {
     this.#placed = options.placed
   }
 
-  /** First step. Nothing while an edit is not yet on this disk, for then nobody may be shown it. */
+  /** First step. */
   offerTo(to: NodeId): Effect[] {
-    if (this.#desk.isPersisting) return []
     const message: Message = { kind: 'offer', digest: this.digest(), ...this.#placed() }
     return [{ kind: 'send', to, message }]
   }
@@ -93,7 +92,10 @@ export class Exchange {
     return pick(peers, this.#random)
   }
 
-  /** Third step: what the other lacks; and the second one back, unless this answers ours. */
+  /**
+   * Third step: what the other lacks; and the second one back, unless this answers ours. Nothing of the document while an
+   * edit is not yet on this disk: nobody may be shown what may yet be taken back.
+   */
   fill(to: NodeId, have: Message & { readonly kind: 'have' }): Effect[] {
     const theirs = new Map(have.records.map(version => [version.node, version]))
     const records = this.#book.records().flatMap(record => {

@@ -1,0 +1,51 @@
+import t from 'tap'
+import type { AppId } from '../../src/model/ids.ts'
+import { OFFER_INTERVAL_MS } from '../../src/node/machine/node-machine.ts'
+import { appOf } from './apps.ts'
+import { rest, settled, watch } from './scene.ts'
+import type { SimHost } from './host.ts'
+
+const WEB = '/web' as AppId
+const version = (VERSION: string): ReturnType<typeof appOf> => appOf(WEB, { env: { VERSION } })
+const has = ({ machine }: SimHost, VERSION: string): boolean =>
+  machine?.doc.read().apps.get(WEB)?.spec.env['VERSION'] === VERSION
+
+t.test(
+  'whoever vouches for an edit of another has it on its disk, however slow that is',
+  async t => {
+    // What is being written when the power goes is there afterwards, or is not.
+    for (let seed = 1; seed <= 4; seed++) {
+      const world = settled(t, { seed, nodes: 2 }, version('1'))
+      const [editor, other] = world.hosts
+      other!.disk.slowMs = 500
+      const asked = world.edit(editor!, { kind: 'apply', specs: [version('2')], message: '' })
+      // Looked at after every step, so that both are gone before either does anything more.
+      world.onStep = () => {
+        if (asked.result === undefined || !editor!.isPowered) return
+        editor!.powerOff(true)
+        other!.powerOff()
+      }
+      world.run(5_000, () => asked.result !== undefined)
+      world.onStep = undefined
+      t.match(asked.result, { ok: true, onlyHere: false, storedOn: [editor!.node, other!.node] })
+      world.restart(other!)
+      rest(t, world)
+      t.ok(has(other!, '2'))
+    }
+  },
+)
+
+t.test('what a disk refuses in the end nobody has seen before', async t => {
+  const world = settled(t, { seed: 2, nodes: 3 }, version('1'))
+  const [editor, ...others] = world.hosts
+  editor!.disk.slowMs = 4 * OFFER_INTERVAL_MS
+  editor!.disk.isFull = true
+  const asked = world.edit(editor!, { kind: 'apply', specs: [version('2')], message: '' })
+  const seen = watch(world, () => others.filter(host => has(host, '2')).length)
+  world.run(60_000, () => asked.result !== undefined)
+  t.match(asked.result, { ok: false, reason: /no space left/ })
+  editor!.disk.slowMs = 0
+  editor!.disk.isFull = false
+  rest(t, world)
+  t.equal(seen.max, 0, 'anti-entropy went on, and did not show it')
+})
