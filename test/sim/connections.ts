@@ -185,7 +185,7 @@ export class Connections {
     if (connection === undefined) {
       if (!isThrough || !one.isResponding || !other.isResponding) return
       if (!admits(one, other) || !admits(other, one)) return
-      if (this.#random() < 0.4) this.#open(one, other, nowMs)
+      if (!this.#network.isDialHeld && this.#random() < 0.4) this.#open(one, other, nowMs)
       else this.#isSettled = false
       return
     }

@@ -24,6 +24,7 @@ const CLAIMS = 'node/machine/claims.ts'
 const WITNESS = 'node/machine/witness.ts'
 const GATE = 'node/machine/gate.ts'
 const PLAN = 'reconcile/plan.ts'
+const JUDGE = 'gossip/liveness/swim-judge.ts'
 const EDITS = 'node/machine/pending-edits.ts'
 
 /** Every mutation, in the order of the rooms. */
@@ -318,6 +319,14 @@ export const MUTATIONS: readonly Mutation[] = [
     seeds: 20,
   },
   {
+    guard: 'an older version of a record changes nothing',
+    file: 'node/machine/observed-book.ts',
+    find: "if (before !== undefined && !isNewer(record, before)) return { kind: 'old' }",
+    put: "if (before !== undefined && !isNewer(record, before) && nowMs < 0) return { kind: 'old' }",
+    test: 'old-news',
+    story: 'never unsaid',
+  },
+  {
     guard: 'anti-entropy asks for what is missing',
     file: 'node/machine/inbox.ts',
     find: 'if (offer.digest !== exchange.digest()) return [...effects, exchange.have(from, false)]',
@@ -341,6 +350,38 @@ export const MUTATIONS: readonly Mutation[] = [
     put: 'if (lateMs > 1e9 * this.#options.stallMs) this.#stalled(lateMs)',
     test: 'freeze',
     story: 'worker stalls',
+  },
+  {
+    guard: 'old news of a node changes nothing',
+    file: JUDGE,
+    find: 'if (member === undefined || incarnation < member.incarnation) return undefined\n    const isNewer',
+    put: 'if (member === undefined || incarnation < 0 * member.incarnation) return undefined\n    const isNewer',
+    test: 'old-news',
+    story: 'good-bye that comes late',
+  },
+  {
+    guard: 'of two pieces of news of one age the worse one counts',
+    file: JUDGE,
+    find: "if (isNewer) this.#set(member, 'alive', incarnation)",
+    put: "if (incarnation >= 0) this.#set(member, 'alive', incarnation)",
+    test: 'old-news',
+    story: 'slept through a death',
+  },
+  {
+    guard: 'nobody is dead who was not suspect first',
+    file: JUDGE,
+    find: "this.#suspect(member, incarnation, by, 'settled', nowMs)",
+    put: "this.#set(member, 'dead', incarnation)",
+    test: 'old-news',
+    story: 'bury nobody',
+  },
+  {
+    guard: 'who was lost is looked for',
+    file: 'gossip/liveness/swim-search.ts',
+    find: 'return this.#roster.lost.size > 0 ? this.#nextMs : Infinity',
+    put: 'return this.#roster.lost.size > 1e9 ? this.#nextMs : Infinity',
+    test: 'old-news',
+    story: 'before anybody dials',
   },
   {
     guard: 'placement goes by those that are there',

@@ -21,6 +21,8 @@ const RETRANSMIT_MS = 200
 export class Network {
   /** What all links have in common. Replace it at will. */
   weather: Weather = CALM
+  /** True while no new connection comes about, as after a long split: each dial that fails makes the next one wait longer. */
+  isDialHeld = false
   readonly #random: Random
   readonly #cuts = new Set<string>()
   readonly #links = new Map<string, Partial<Weather>>()
