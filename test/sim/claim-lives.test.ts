@@ -49,7 +49,7 @@ const servesElsewhere = (world: World, than: SimHost): boolean =>
 
 t.test('what a holder gives back leaves the promise to its earlier life as it was', async t => {
   const graceMs = 20_000
-  for (let seed = 1; seed <= 3; seed++) {
+  for (let seed = 1; seed <= 8; seed++) {
     const { world, holder, others } = withHolder(t, seed, graceMs)
     const most = watch(world, () => mostPerSlot(world, DB))
     const rival = others[1]!
@@ -60,7 +60,8 @@ t.test('what a holder gives back leaves the promise to its earlier life as it wa
     t.ok(isOn(world, holder), 'a majority of two goes on')
     holder.crash()
     world.run(CLAIM_MS + 1_000)
-    // Its task is on its way out. A second life asks anew, gets one grant of two, and gives that back.
+    // Its task is on its way out. A second life asks anew, gets one grant of two, and gives that back; at which
+    // moment the next crash comes is chance, and in seven of ten seeds it is the one that matters.
     world.restart(holder)
     world.run(4_000)
     t.ok(isOn(world, holder), 'the task of the first life is there still')

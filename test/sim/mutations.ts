@@ -376,6 +376,14 @@ export const MUTATIONS: readonly Mutation[] = [
     story: 'bury nobody',
   },
   {
+    guard: 'nor before it was suspect for a while',
+    file: JUDGE,
+    find: 'if (this.#suspicions.ageMs(member.node, nowMs) >= enoughMs) {',
+    put: 'if (this.#suspicions.ageMs(member.node, nowMs) >= 0 * enoughMs) {',
+    test: 'old-news',
+    story: 'bury nobody',
+  },
+  {
     guard: 'who was lost is looked for',
     file: 'gossip/liveness/swim-search.ts',
     find: 'return this.#roster.lost.size > 0 ? this.#nextMs : Infinity',
