@@ -8,6 +8,7 @@ import type {
   TaskLine,
   WhyAnswer,
 } from '../../src/api/shapes.ts'
+import { AnswerWatch } from './answer-watch.ts'
 import {
   DEADLINE_MS,
   helloApp,
@@ -21,6 +22,8 @@ import {
 t.test('labels, cordon, drain and uncordon on three daemons', async t => {
   const cluster = await LoopbackCluster.start(t, 3)
   const [first, second, third] = cluster.daemons as [Daemon, Daemon, Daemon]
+  let watch: AnswerWatch | undefined
+  t.teardown(async () => void (await watch?.stop()))
   const apply = async (manifest: string): Promise<void> => {
     const args = ['--data', first.dir, 'apply', '-f', '-', '--wait', '--timeout', '30']
     t.match(await shoal(args, { input: manifest }), { status: 0 })
@@ -68,6 +71,7 @@ t.test('labels, cordon, drain and uncordon on three daemons', async t => {
       const lines = await third.api.get<SettingLine[]>('/v1/settings')
       return lines[0]?.value === 100 || undefined
     })
+    watch = new AnswerWatch(cluster.daemons, '_web-shop._tcp.shoal', 6)
     const over = new AbortController()
     const calls = keepCalling(third, '_web-shop._tcp.shoal', over.signal)
     const drained = await first.shoal('node', 'drain', 'n2', '--wait', '--timeout', '30')
@@ -97,6 +101,15 @@ t.test('labels, cordon, drain and uncordon on three daemons', async t => {
       const now = await first.tasks('shop/web')
       return (now.length === 6 && now.every(task => task.node === 'n3')) || undefined
     })
+    await first.serving('shop/web', 6)
+    const { answers, places, faults } = await watch!.stop()
+    t.strictSame(
+      faults,
+      [],
+      'no DNS server ever gave an answer that was not whole, or not good for its time',
+    )
+    t.comment(`${answers} answers, ${places.size} places`)
+    t.ok(places.size >= 9, 'three tasks at least have moved, there and back')
     const told = await first.api.get<EventLine[]>('/v1/events')
     t.ok(told.some(({ subject, text }) => subject === 'n2' && text === 'is labelled disk no more'))
   })
