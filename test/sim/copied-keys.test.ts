@@ -142,7 +142,7 @@ t.test('the first machine is not bothered by a copy that is started again and ag
 
 t.test('in bad weather at most one machine with a key is left, and nothing runs twice', async t => {
   const only = process.env['SEED']
-  const seeds = only === undefined ? Number(process.env['SEEDS'] ?? 40) : 1
+  const seeds = only === undefined ? Number(process.env['SEEDS'] ?? 60) : 1
   for (let run = 0; run < seeds; run++) {
     const seed = only === undefined ? run + 1 : Number(only)
     const random = createRandom(seed)

@@ -106,6 +106,9 @@ export class ObservedBook {
     if (base !== undefined && !isNewer(delta, base)) return { kind: 'old' }
     if (base?.incarnation !== delta.incarnation || base.seq !== delta.baseSeq)
       return { kind: 'gap' }
+    // Of two runs of one node, as of a copied key, either may have written the version before. A change of the other one's would look forged.
+    if (delta.fields.run !== undefined && delta.fields.run.id !== base.run?.id)
+      return { kind: 'gap' }
     const record = applyDelta(base, delta)
     if (record === undefined) return { kind: 'gap' }
     return this.merge({ record, signature: delta.signature }, nowMs)

@@ -69,3 +69,19 @@ t.test(
     t.equal(book.get(nodeOf(0))?.name, record!.name)
   },
 )
+
+t.test('ObservedBook takes no change of a record that another run of its node wrote', async t => {
+  const [sample] = fc.sample(anyRecord, { numRuns: 1, seed: 1 })
+  const runOf = (id: string, seq: number): NodeRecord => ({
+    ...sample!,
+    seq,
+    name: id,
+    run: { id, startedAtMs: 0, atMs: seq, met: [] },
+  })
+  const book = new ObservedBook(createRecordCheck(verify))
+  book.merge(sign(runOf('first', 1)), 0)
+  // Two machines with one key count alike: the version before it is here, and is not what it was made from.
+  const change = deltaBetween(runOf('second', 1), sign(runOf('second', 2)))
+  t.equal(book.mergeDelta(change, 0).kind, 'gap', 'it is asked for, and nobody is called a liar')
+  t.equal(book.merge(sign(runOf('second', 2)), 0).kind, 'merged')
+})
