@@ -27,7 +27,7 @@ export interface GateOptions {
   readonly nameOf: (node: NodeId) => string
 }
 
-/** A node that is found again has been heard after so long: a little more than anti-entropy takes. In milliseconds. */
+/** When a node has been found again, those of its side have been, too, after so long, and all have been heard: a little more than anti-entropy takes. In milliseconds. */
 const NEWS_MS = 3_000
 
 /** What the state of the cluster allows this node to do just now. Made anew for each plan. */
@@ -59,12 +59,6 @@ export function createGate(options: GateOptions): Gate {
       if (members.isAlive(node) && isServing(task)) return record
     }
     return undefined
-  }
-
-  /** True when a node said, since its last start, that it has a task of the slot. */
-  function hasTask(record: NodeRecord, slot: SlotId): boolean {
-    if (members.reliableSinceMs(record) === undefined) return false
-    return record.tasks.some(task => task.slot === slot && !isFinal(task.state))
   }
 
   /** The node that serves the slot as far as is known, and does not answer just now. */
@@ -114,18 +108,19 @@ export function createGate(options: GateOptions): Gate {
     makeWay: slot => {
       const owner = placed.get(slot)
       if (owner === undefined || options.isLeaving) return undefined
-      if (!members.isAlive(owner)) return { reason: `${nameOf(owner)} does not answer` }
-      const record = book.get(owner)
-      // After a split it may run there already: then one is too many, and nothing is to move.
-      if (record !== undefined && hasTask(record, slot)) return undefined
-      if (record === undefined || record.steady === false)
-        return { reason: `${nameOf(owner)} has only just come` }
-      // What it says may be of before a split, and the others of its side may be back the next moment.
-      const foundAtMs = members.reliableSinceMs(record)
-      if (foundAtMs === undefined || nowMs - foundAtMs < NEWS_MS) {
-        const untilMs = (foundAtMs ?? nowMs) + NEWS_MS
-        return { reason: `${nameOf(owner)} has only just been found again`, untilMs }
+      // Two sides of a split find each other node by node, and until they have, a slot belongs to this one and to that one:
+      // each would make way for the other's task, and both would end.
+      const foundMs = members.foundAtMs + NEWS_MS
+      if (nowMs < foundMs) {
+        return { reason: 'a node has only just been found again', untilMs: foundMs }
       }
+      const record = book.get(owner)
+      if (record === undefined || members.reliableSinceMs(record) === undefined) {
+        return { reason: `${nameOf(owner)} does not answer, or has not spoken since its start` }
+      }
+      // After a split it may run there already: then one is too many, and nothing is to move.
+      if (record.tasks.some(task => task.slot === slot && !isFinal(task.state))) return undefined
+      if (record.steady === false) return { reason: `${nameOf(owner)} has only just come` }
       return budget(slot)
     },
 

@@ -26,6 +26,7 @@ export class Members {
   #startedAtMs: number
   readonly #verdicts = new Map<NodeId, KnownVerdict>()
   #changes = 0
+  #foundAtMs = -Infinity
 
   constructor(self: NodeId, nowMs: number) {
     this.#self = self
@@ -35,6 +36,11 @@ export class Members {
   /** Counts the verdicts that were news, be it of a new life only. */
   get changes(): number {
     return this.#changes
+  }
+
+  /** When a node was found last that had been gone, or was never heard of before. */
+  get foundAtMs(): number {
+    return this.#foundAtMs
   }
 
   /** The daemon is up, and looks for the others from now on: what it needed to get there does not count. */
@@ -50,7 +56,9 @@ export class Members {
     const before = this.#verdicts.get(node)
     if (before?.kind === kind && before.incarnation === incarnation) return undefined
     const sinceMs = before?.kind === kind ? before.sinceMs : nowMs
+    const wasPresent = this.isPresent(node)
     this.#verdicts.set(node, { kind, incarnation, sinceMs })
+    if (!wasPresent && this.isPresent(node)) this.#foundAtMs = nowMs
     this.#changes++
     if (before?.kind === kind) return undefined
     return before === undefined ? {} : { before }
