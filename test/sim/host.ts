@@ -2,7 +2,7 @@ import type { Launch } from '../../src/runtime/runtime.ts'
 import type { FakeBehaviour } from '../../src/runtime/fake-engine.ts'
 import type { AppSpec } from '../../src/model/app.ts'
 import type { NodeId, TaskId } from '../../src/model/ids.ts'
-import type { Capacity } from '../../src/model/node-record.ts'
+import type { Capacity, NodeRecord } from '../../src/model/node-record.ts'
 import type { Verdict } from '../../src/model/verdict.ts'
 import type { Effect, Message, NodeEvent } from '../../src/node/machine/events.ts'
 import { NodeMachine } from '../../src/node/machine/node-machine.ts'
@@ -482,13 +482,25 @@ export class SimHost {
       if (node === this.node) continue
       const record = machine.book.get(node)
       const isKnown = record !== undefined && record.probePort > 0
-      members.set(node, isKnown ? { address: record.address, port: record.probePort } : undefined)
+      members.set(node, isKnown ? addressIn(record) : undefined)
       key += `${node} ${isKnown} `
     }
     if (key === this.#membersKey) return
     this.#membersKey = key
     this.liveness.hear({ kind: 'members', members })
   }
+}
+
+const addresses = new WeakMap<NodeRecord, ProbeAddress>()
+
+/** Where a record says that its node listens: one object for all simulated nodes, which have the same records. */
+function addressIn(record: NodeRecord): ProbeAddress {
+  let address = addresses.get(record)
+  if (address === undefined) {
+    address = { address: record.address, port: record.probePort }
+    addresses.set(record, address)
+  }
+  return address
 }
 
 function inSeconds(ms: number): string {
