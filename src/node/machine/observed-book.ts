@@ -109,9 +109,8 @@ export class ObservedBook {
     if (base !== undefined && !isNewer(delta, base)) return { kind: 'old' }
     if (base?.incarnation !== delta.incarnation || base.seq !== delta.baseSeq)
       return { kind: 'gap' }
-    const record = applyDelta(base, delta)
-    if (record === undefined) return { kind: 'gap' }
-    return this.merge({ record, signature: delta.signature }, nowMs)
+    const signed = applyDelta(base, delta)
+    return signed === undefined ? { kind: 'gap' } : this.merge(signed, nowMs)
   }
 
   /** Puts this node's own record in, which needs no proof. */
@@ -220,14 +219,26 @@ export function deltaBetween(
   }
 }
 
-/** The record after the change, or nothing when the change does not fit the record. */
-function applyDelta(base: NodeRecord, delta: RecordDelta): NodeRecord | undefined {
-  const known = new Map<TaskId, Task>(base.tasks.map(task => [task.id, task]))
-  for (const task of delta.tasks) known.set(task.id, task)
-  const tasks = delta.order.flatMap(id => known.get(id) ?? [])
+const applied = new WeakMap<
+  RecordDelta,
+  { readonly base: NodeRecord; readonly signed: SignedRecord }
+>()
+
+/**
+ * The record after the change, or nothing when the change does not fit the record. Remembered with the delta, so that the many
+ * nodes of a simulation that are handed the same one have one record, too, and check its signature once.
+ */
+function applyDelta(base: NodeRecord, delta: RecordDelta): SignedRecord | undefined {
+  const known = applied.get(delta)
+  if (known?.base === base) return known.signed
+  const byId = new Map<TaskId, Task>(base.tasks.map(task => [task.id, task]))
+  for (const task of delta.tasks) byId.set(task.id, task)
+  const tasks = delta.order.flatMap(id => byId.get(id) ?? [])
   if (tasks.length < delta.order.length) return undefined
-  const { node, incarnation, seq, fields } = delta
-  return { ...base, ...fields, node, incarnation, seq, tasks }
+  const { node, incarnation, seq, fields, signature } = delta
+  const signed = { record: { ...base, ...fields, node, incarnation, seq, tasks }, signature }
+  applied.set(delta, { base, signed })
+  return signed
 }
 
 function same(one: unknown, other: unknown): boolean {
