@@ -6,7 +6,7 @@ import { conflictsOf, inForce, lineOf, type InForce } from './app-history.ts'
 import { TOMBSTONES_MAX, type EditedRevision } from './edit-plan.ts'
 import { createEntryLog, UPDATE_BYTES_MAX, type LogChange } from './entry-log.ts'
 import { printEntry, TIME_MAX, type Entry } from './entry.ts'
-import { FactIndex } from './fact-index.ts'
+import { FactIndex, type NodeFacts } from './fact-index.ts'
 import { planEdit } from './plan-edit.ts'
 import { parseRevision } from './revision-codec.ts'
 import { parseSaved, printSnapshot } from './snapshot.ts'
@@ -147,6 +147,8 @@ class YjsDesiredDoc implements DesiredDoc {
   readonly #unloadable: string[] = []
   #clientId: number
   #desired: Desired | undefined
+  /** What it says of others than apps: kept through edits of apps, which are most, so that who follows it sees that it is the same. */
+  #others: Pick<Desired, 'nodes' | 'settings'> | undefined
   #conflicts: readonly Conflict[] | undefined
   #sizeBytes: number | undefined
 
@@ -158,11 +160,8 @@ class YjsDesiredDoc implements DesiredDoc {
 
   read(): Desired {
     this.#settle()
-    this.#desired ??= {
-      apps: this.#readApps(),
-      nodes: this.#readNodes(),
-      settings: this.#readSettings(),
-    }
+    this.#others ??= { nodes: this.#readNodes(), settings: this.#readSettings() }
+    this.#desired ??= { apps: this.#readApps(), ...this.#others }
     return this.#desired
   }
 
@@ -299,12 +298,13 @@ class YjsDesiredDoc implements DesiredDoc {
     if (change.added.length + change.removed.length > 0) this.#sizeBytes = undefined
     const { apps, others } = this.#index.update(change)
     for (const app of apps) this.#dirtyApps.add(app)
-    if (others) this.#desired = undefined
+    if (others) this.#desired = this.#others = undefined
     return apps
   }
 
   /** Brings the views of changed apps up to date. */
   #settle(): void {
+    if (this.#dirtyApps.size === 0) return
     for (const id of this.#dirtyApps) {
       const view = this.#look(id)
       this.#desired = undefined
@@ -359,12 +359,8 @@ class YjsDesiredDoc implements DesiredDoc {
       const facts = this.#index.nodes.get(node)
       const admission = facts?.admissions[0]?.value ?? null
       if (facts === undefined || admission === null) continue
-      const labels = inOrder([...facts.labels.keys()]).flatMap(key => {
-        const winner = facts.labels.get(key)?.[0]
-        return winner === undefined ? [] : [[key, winner.value] as const]
-      })
       const mode = facts.modes[0]?.value ?? 'active'
-      nodes.set(node, { node, ...admission, labels: Object.fromEntries(labels), mode })
+      nodes.set(node, { node, ...admission, labels: readLabels(facts), mode })
     }
     return nodes
   }
@@ -376,6 +372,18 @@ class YjsDesiredDoc implements DesiredDoc {
     }
     return settings
   }
+}
+
+/** Most nodes have none. */
+const NO_LABELS: Admission['labels'] = {}
+
+function readLabels({ labels }: NodeFacts): Admission['labels'] {
+  if (labels.size === 0) return NO_LABELS
+  const pairs = inOrder([...labels.keys()]).flatMap(key => {
+    const winner = labels.get(key)?.[0]
+    return winner === undefined ? [] : [[key, winner.value] as const]
+  })
+  return Object.fromEntries(pairs)
 }
 
 function inOrder<T extends string>(ids: readonly T[]): T[] {

@@ -1,5 +1,5 @@
 import { INSTANCES_MAX } from '../model/app.ts'
-import { isAppId, type AppId, type NodeId, type RevisionId } from '../model/ids.ts'
+import { isAppId, oneNodeId, type AppId, type NodeId, type RevisionId } from '../model/ids.ts'
 import { isNodeLabelKey, isNodeLabelValue, type NodeMode } from '../model/node-admin.ts'
 import { isSettingValue, settingRuleOf, type SettingName } from '../model/settings.ts'
 import type { EntryPlace, RawEntry } from './entry-log.ts'
@@ -159,12 +159,13 @@ function parseFact(
     case 'node': {
       const [by, name, timeMs] = parts
       if (!isNodeName(rest)) return undefined
-      if (parts.length === 0) return { kind: 'node', node: rest, value: null }
+      const node = oneNodeId(rest)
+      if (parts.length === 0) return { kind: 'node', node, value: null }
       if (!isNodeName(by) || typeof name !== 'string' || typeof timeMs !== 'number') {
         return undefined
       }
       if (name.length > NODE_NAME_LENGTH_MAX) return undefined
-      return { kind: 'node', node: rest, value: { by, name, timeMs } }
+      return { kind: 'node', node, value: { by: oneNodeId(by), name, timeMs } }
     }
     case 'label': {
       const node = rest.slice(0, Math.max(0, rest.indexOf('/')))
@@ -172,12 +173,12 @@ function parseFact(
       const [value] = parts
       if (!isNodeName(node) || !isNodeLabelKey(labelKey)) return undefined
       if (typeof value !== 'string' || !isNodeLabelValue(value)) return undefined
-      return { kind: 'label', node, key: labelKey, value }
+      return { kind: 'label', node: oneNodeId(node), key: labelKey, value }
     }
     case 'mode': {
       const [value] = parts
       if (!isNodeName(rest) || (value !== 'cordoned' && value !== 'drained')) return undefined
-      return { kind: 'mode', node: rest, value }
+      return { kind: 'mode', node: oneNodeId(rest), value }
     }
     case 'setting': {
       const rule = settingRuleOf(rest)

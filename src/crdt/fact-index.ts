@@ -34,8 +34,11 @@ interface MutableAppFacts {
 interface MutableNodeFacts {
   readonly admissions: Entry<'node'>[]
   readonly modes: Entry<'mode'>[]
-  readonly labels: Map<string, Entry<'label'>[]>
+  /** Made with the first label: most nodes have none, and an empty map is larger than all else that is kept of a node here. */
+  labels: Map<string, Entry<'label'>[]>
 }
+
+const NO_LABELS: MutableNodeFacts['labels'] = new Map()
 
 /**
  * Finds entries by what they are about. Kept up to date change by change: the cost
@@ -132,7 +135,7 @@ export class FactIndex {
       case 'mode':
         return insertInOrder(this.#node(entry.node).modes, entry)
       case 'label':
-        return insertInOrder(listAt(this.#node(entry.node).labels, entry.key), entry)
+        return insertInOrder(listAt(this.#labelsOf(entry.node), entry.key), entry)
       case 'setting':
         return insertInOrder(listAt(this.#settings, entry.name), entry)
     }
@@ -185,10 +188,16 @@ export class FactIndex {
   #node(id: NodeId): MutableNodeFacts {
     let node = this.#nodes.get(id)
     if (node === undefined) {
-      node = { admissions: [], modes: [], labels: new Map() }
+      node = { admissions: [], modes: [], labels: NO_LABELS }
       this.#nodes.set(id, node)
     }
     return node
+  }
+
+  #labelsOf(id: NodeId): MutableNodeFacts['labels'] {
+    const node = this.#node(id)
+    if (node.labels === NO_LABELS) node.labels = new Map()
+    return node.labels
   }
 }
 

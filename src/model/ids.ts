@@ -30,6 +30,23 @@ const APP_ID = new RegExp(`^(?:/${SEGMENT}(?:\\.${SEGMENT})*)+$`)
 export const APP_ID_RULE =
   'a path of lower-case letters, digits, "-" and ".", such as /shop/web (no segment starts or ends with "-")'
 
+const nodeIds = new Map<string, NodeId>()
+
+/** Far more nodes than a cluster has; whoever sends more ids than that only costs the time to keep them. */
+const NODE_IDS_MAX = 65_536
+
+/**
+ * The one string for a node's id, whatever message it came in. Ids are looked up in dozens of maps for each record that comes: two
+ * strings that are identical are known to be equal without a look at their characters, and it is kept once.
+ */
+export function oneNodeId(id: NodeId): NodeId {
+  const known = nodeIds.get(id)
+  if (known !== undefined) return known
+  if (nodeIds.size >= NODE_IDS_MAX) nodeIds.clear()
+  nodeIds.set(id, id)
+  return id
+}
+
 /** True for a whole, absolute app id. */
 export function isAppId(text: string): text is AppId {
   return text.length <= APP_ID_LENGTH_MAX && APP_ID.test(text)

@@ -115,13 +115,26 @@ export const NO_EDGES: Edge[] = []
 const NO_RANKED: readonly Ranked<NodeState>[] = []
 const NO_HOLDERS: readonly NodeId[] = []
 
+const given = new WeakMap<PlacementNode, Pick<NodeState, 'points' | 'room'>>()
+
+/** What follows from a node alone, whatever is placed on it: read once, and shared by all states of it. */
+function givenBy(node: PlacementNode): Pick<NodeState, 'points' | 'room'> {
+  let read = given.get(node)
+  if (read === undefined) {
+    const room = { ...inUnits(node.capacity), slots: node.maxSlots ?? NO_LIMIT }
+    read = { points: pointsOf(node.id), room }
+    given.set(node, read)
+  }
+  return read
+}
+
 /** Reads a node. */
 export function createNodeState(node: PlacementNode): NodeState {
-  const room = { ...inUnits(node.capacity), slots: node.maxSlots ?? NO_LIMIT }
+  const { points, room } = givenBy(node)
   return {
     id: node.id,
     node,
-    points: pointsOf(node.id),
+    points,
     room,
     free: { ...room },
     held: [],

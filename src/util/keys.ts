@@ -7,7 +7,7 @@ import {
   type KeyObject,
 } from 'node:crypto'
 import { base58btc } from 'multiformats/bases/base58'
-import type { NodeId } from '../model/ids.ts'
+import { oneNodeId, type NodeId } from '../model/ids.ts'
 
 /** Length of an Ed25519 seed, in bytes. */
 export const SEED_BYTES = 32
@@ -39,7 +39,7 @@ export function createNodeKey(seed: Uint8Array): NodeKey {
   const spki = createPublicKey(key).export({ format: 'der', type: 'spki' })
   const publicKey = spki.subarray(SPKI_PREFIX.length)
   return {
-    node: nodeOfRawKey(publicKey),
+    node: oneNodeId(nodeOfRawKey(publicKey)),
     sign: bytes => sign(null, bytes, key),
   }
 }

@@ -24,6 +24,18 @@ interface Targets {
   readonly nodes: ReadonlySet<NodeId>
 }
 
+/** What of a host decides about its connections. */
+interface HostKey {
+  readonly life: number
+  readonly isResponding: boolean
+  readonly admitted: ReadonlySet<NodeId> | undefined
+}
+
+const NO_NODES: ReadonlySet<NodeId> = new Set()
+
+/** Where anything is new about more than one host in so many, all are looked at, which is faster than to look for those that matter. */
+const ACTIVE_PART = 20
+
 /** Of two connections to one node, which can only be two machines with one key, the older is closed after so long. */
 const DUPLICATE_MS = 1_500
 
@@ -46,9 +58,12 @@ export class Connections {
   readonly #failingSinceMs = new Map<NodeId, number>()
   /** True when two machines have one key. */
   #hasCopies = false
-  /** What the last review went by, if it left nothing to do. */
-  #settledKey: readonly unknown[] = []
-  #isSettled = false
+  /** What the last review went by. */
+  readonly #seen = new Map<SimHost, HostKey>()
+  #seenChanges = -1
+  /** Whom it left something to do about. */
+  #restless = new Set<SimHost>()
+  #unreachable: ReadonlySet<NodeId> = new Set()
 
   constructor(random: Random, network: Network) {
     this.#random = random
@@ -85,51 +100,84 @@ export class Connections {
         .ends.find(({ host }) => host === of)!
       this.#end(own, other)
     }
-    this.#isSettled = false
   }
 
   /** Looks after every connection: opens what can be, and lets the ends notice what broke. Wanted every 100 ms. */
   review(hosts: readonly SimHost[], nowMs: number): void {
-    const key = [this.#network.changes, ...hosts.flatMap(keyOf)]
-    const isSame =
-      key.length === this.#settledKey.length &&
-      key.every((part, at) => part === this.#settledKey[at])
-    if (isSame && this.#isSettled) return
-    this.#settledKey = key
-    this.#isSettled = true
+    const active = this.#activeOf(hosts)
+    this.#restless = new Set()
     this.#hasCopies = new Set(hosts.map(({ node }) => node)).size < hosts.length
-    if (hosts.length <= FULL_MESH_NODES_MAX) {
+    if (hosts.length > FULL_MESH_NODES_MAX) this.#reviewMesh(hosts, active, nowMs)
+    else if (active.size > 0) {
       for (const [index, one] of hosts.entries()) {
         for (const other of hosts.slice(index + 1)) {
           if (one.node !== other.node) this.#review(one, other, nowMs)
         }
       }
-    } else this.#reviewMesh(hosts, nowMs)
+    }
     if (this.#hasCopies) this.#closeDuplicates(hosts, nowMs)
   }
 
-  #reviewMesh(hosts: readonly SimHost[], nowMs: number): void {
+  /** The hosts about which anything is new, or was left to do. Between all others all stays as it is. */
+  #activeOf(hosts: readonly SimHost[]): ReadonlySet<SimHost> {
+    const active = new Set(this.#restless)
+    const isNewNetwork = this.#network.changes !== this.#seenChanges
+    this.#seenChanges = this.#network.changes
+    for (const host of hosts) {
+      const { life, isResponding, machine } = host
+      const key = { life, isResponding, admitted: machine?.admitted }
+      const last = this.#seen.get(host)
+      const isSame =
+        last?.life === key.life &&
+        last.isResponding === key.isResponding &&
+        last.admitted === key.admitted
+      if (isSame && !isNewNetwork) continue
+      this.#seen.set(host, key)
+      active.add(host)
+    }
+    return active
+  }
+
+  #reviewMesh(hosts: readonly SimHost[], active: ReadonlySet<SimHost>, nowMs: number): void {
+    const unreachable = this.#unreachableOf(hosts, nowMs)
+    const isElsewhere =
+      unreachable.size !== this.#unreachable.size ||
+      [...unreachable].some(node => !this.#unreachable.has(node))
+    this.#unreachable = unreachable
+    if (!isElsewhere && active.size === 0) return
+    const isLarge = isElsewhere || active.size * ACTIVE_PART > hosts.length
     const byNode = new Map(hosts.map(host => [host.node, host]))
+    for (const one of hosts) {
+      if (one.machine === undefined) continue
+      const isAll = isLarge || active.has(one)
+      const targets = isAll
+        ? this.#targetsOf(one, one.machine.admitted, unreachable)
+        : (this.#targets.get(one)?.nodes ?? NO_NODES)
+      const others = new Set<SimHost>()
+      if (isAll) {
+        for (const other of this.#byHost.get(one)?.keys() ?? []) others.add(other)
+        for (const node of targets) {
+          const other = byNode.get(node)
+          if (other !== undefined) others.add(other)
+        }
+      } else {
+        for (const other of active) {
+          if (this.#byHost.get(one)?.has(other) === true || targets.has(other.node)) {
+            others.add(other)
+          }
+        }
+      }
+      for (const other of others) this.#review(one, other, nowMs)
+    }
+  }
+
+  #unreachableOf(hosts: readonly SimHost[], nowMs: number): ReadonlySet<NodeId> {
     for (const { node, machine, isResponding } of hosts) {
       if (machine !== undefined && isResponding) this.#failingSinceMs.delete(node)
       else if (!this.#failingSinceMs.has(node)) this.#failingSinceMs.set(node, nowMs)
     }
-    const isAnyNew = [...this.#failingSinceMs.values()].some(ms => nowMs - ms < UNREACHABLE_MS)
-    if (isAnyNew) this.#isSettled = false
-    const unreachable = new Set(
-      [...this.#failingSinceMs].flatMap(([node, ms]) =>
-        nowMs - ms < UNREACHABLE_MS ? [] : [node],
-      ),
-    )
-    for (const one of hosts) {
-      if (one.machine === undefined) continue
-      const others = new Set(this.#byHost.get(one)?.keys())
-      for (const node of this.#targetsOf(one, one.machine.admitted, unreachable)) {
-        const other = byNode.get(node)
-        if (other !== undefined) others.add(other)
-      }
-      for (const other of others) this.#review(one, other, nowMs)
-    }
+    const nodes = [...this.#failingSinceMs].filter(([, ms]) => nowMs - ms >= UNREACHABLE_MS)
+    return new Set(nodes.map(([node]) => node))
   }
 
   /** Whom a daemon dials. Made anew only where one of them came or went, since it costs a hash for each node. */
@@ -150,7 +198,6 @@ export class Connections {
   }
 
   #closeDuplicates(hosts: readonly SimHost[], nowMs: number): void {
-    this.#isSettled = false
     for (const host of hosts) {
       const peers = this.peersOf(host)
       for (const { node } of peers) {
@@ -186,7 +233,7 @@ export class Connections {
       if (!isThrough || !one.isResponding || !other.isResponding) return
       if (!admits(one, other) || !admits(other, one)) return
       if (!this.#network.isDialHeld && this.#random() < 0.4) this.#open(one, other, nowMs)
-      else this.#isSettled = false
+      else this.#unsettle(one, other)
       return
     }
     const [first, second] = connection.ends
@@ -195,7 +242,12 @@ export class Connections {
     if (isAlive(first) || isAlive(second)) return
     this.#byHost.get(one)?.delete(other)
     this.#byHost.get(other)?.delete(one)
-    this.#isSettled = false
+    this.#unsettle(one, other)
+  }
+
+  /** There is more to do about these two the next time. */
+  #unsettle(one: SimHost, other: SimHost): void {
+    this.#restless.add(one).add(other)
   }
 
   #open(one: SimHost, other: SimHost, openedAtMs: number): void {
@@ -233,25 +285,21 @@ export class Connections {
       end.noticeAtMs = Infinity
     } else if (end.noticeAtMs === Infinity) {
       end.noticeAtMs = nowMs + 1_000 + 7_000 * this.#random()
-      this.#isSettled = false
+      this.#unsettle(end.host, other.host)
     } else if (nowMs >= end.noticeAtMs) {
       this.#end(end, other.host)
     } else {
-      this.#isSettled = false
+      this.#unsettle(end.host, other.host)
     }
   }
 
   #end(end: End, other: SimHost): void {
     end.isOpen = false
-    this.#isSettled = false
+    this.#unsettle(end.host, other)
     if (end.host.life !== end.life) return
     this.#peers.delete(end.host)
     if (!this.#isDuplicate(end.host, other.node)) end.host.connectionClosed(other.node)
   }
-}
-
-function keyOf({ life, isResponding, machine }: SimHost): unknown[] {
-  return [life, isResponding, machine?.admitted]
 }
 
 function isAlive({ host, life, isOpen }: End): boolean {

@@ -51,11 +51,12 @@ export class EditLedger {
 
   /** Notes what an event of a machine did to the edits made through it. */
   handled(host: SimHost, event: NodeEvent | 'settled', effects: readonly Effect[]): void {
-    if (event === 'settled' && effects.every(({ kind }) => kind !== 'reply')) return
+    const isAsked = event !== 'settled' && event.kind === 'edited'
+    if (!isAsked && effects.every(({ kind }) => kind !== 'reply' && kind !== 'persist')) return
     const waiting = this.#waiting.get(host) ?? []
     this.#waiting.set(host, waiting)
     const kind = event === 'settled' ? event : event.kind
-    if (event !== 'settled' && event.kind === 'edited') waiting.push(event.request)
+    if (isAsked) waiting.push(event.request)
     const makesEdits = kind === 'edited' || kind === 'persisted' || kind === 'reloaded'
     let { clientId } = host.disk
     for (const effect of effects) {

@@ -13,8 +13,11 @@ const MESH_DEGREE = 6
 interface Envelope {
   readonly author: NodeId
   readonly message: Message
-  /** Who has had it: what comes again is dropped. */
-  readonly seen: Set<SimHost>
+  /**
+   * By the index of a host, when the earliest copy that is on its way to it gets there; −Infinity once it has had one. What would come
+   * later is not sent at all: it would be dropped there, and in a large cluster most copies are such.
+   */
+  readonly dueMs: Float64Array
 }
 
 /** What {@link Gossip} works with. */
@@ -22,6 +25,8 @@ export interface GossipOptions {
   readonly time: Timeline
   readonly network: Network
   readonly connections: Connections
+  /** How many machines there are. */
+  readonly size: () => number
   /** False to have each message go to the author's own peers only, and no further. */
   readonly isRelayed: boolean
 }
@@ -43,29 +48,42 @@ export class Gossip {
   }
 
   publish(from: SimHost, message: Message): void {
-    this.#pass(from, { author: from.node, message, seen: new Set([from]) })
+    const dueMs = new Float64Array(this.#options.size()).fill(Infinity)
+    dueMs[from.options.index] = -Infinity
+    this.#pass(from, { author: from.node, message, dueMs })
   }
 
   #pass(from: SimHost, envelope: Envelope): void {
     const { time, network, isRelayed } = this.#options
-    const { author, message, seen } = envelope
+    const { author, dueMs } = envelope
     for (const to of this.#neighbours(from)) {
-      // Gossipsub takes what claims to be its own, and is not, for a forgery.
-      if (seen.has(to) || to.node === author) continue
       const { life } = to
-      network.send(from.link, to.link, delayMs =>
+      const { index } = to.options
+      // Gossipsub takes what claims to be its own, and is not, for a forgery. Who is newer than the message asks for all there is anyhow.
+      if (dueMs[index] === -Infinity || to.node === author || index >= dueMs.length) continue
+      network.send(from.link, to.link, delayMs => {
+        const atMs = time.nowMs + delayMs
+        if (isRelayed && dueMs[index]! <= atMs) return
+        dueMs[index] = atMs
         time.after(delayMs, () => {
-          if (!from.isPowered || to.life !== life) return
-          to.main.run(() => {
-            if (to.life !== life || (isRelayed && seen.has(to))) return
-            if (to.machine?.admitted.has(author) !== true) return
-            seen.add(to)
-            if (isRelayed) this.#pass(to, envelope)
-            to.take({ kind: 'received', from: author, message })
-          })
-        }),
-      )
+          if (from.isPowered && to.life === life) this.#arrive(to, life, envelope)
+          else if (dueMs[index] === atMs) dueMs[index] = Infinity
+        })
+      })
     }
+  }
+
+  #arrive(to: SimHost, life: number, envelope: Envelope): void {
+    const { author, message, dueMs } = envelope
+    const { isRelayed } = this.#options
+    to.onMain(() => {
+      const { index } = to.options
+      if (to.life !== life || (isRelayed && dueMs[index] === -Infinity)) return
+      if (to.machine?.admitted.has(author) !== true) return
+      dueMs[index] = -Infinity
+      if (isRelayed) this.#pass(to, envelope)
+      to.take({ kind: 'received', from: author, message })
+    })
   }
 
   #neighbours(of: SimHost): readonly SimHost[] {

@@ -2,7 +2,7 @@ import type { Launch } from '../../src/runtime/runtime.ts'
 import type { FakeBehaviour } from '../../src/runtime/fake-engine.ts'
 import type { AppSpec } from '../../src/model/app.ts'
 import type { NodeId, TaskId } from '../../src/model/ids.ts'
-import type { Capacity } from '../../src/model/node-record.ts'
+import type { Capacity, NodeRecord } from '../../src/model/node-record.ts'
 import type { Verdict } from '../../src/model/verdict.ts'
 import type { Effect, Message, NodeEvent } from '../../src/node/machine/events.ts'
 import { NodeMachine } from '../../src/node/machine/node-machine.ts'
@@ -275,15 +275,25 @@ export class SimHost {
 
   /** Hands an event to the machine once the main thread runs, and carries out what it asks for. */
   take(event: NodeEvent): void {
+    if (this.main.isFree) this.#handle(event)
+    else this.onMain(() => this.#handle(event))
+  }
+
+  /** Has this done by the main thread of this life of the daemon, once it runs. */
+  onMain(act: () => void): void {
     const { life } = this
+    if (this.main.isFree) {
+      act()
+      return
+    }
     this.main.run(() => {
-      if (this.life === life) this.#handle(event)
+      if (this.life === life) act()
     })
   }
 
   /** The transport says that there is a connection to `node`. */
   connectionOpened(node: NodeId): void {
-    this.#onMain(() => {
+    this.onMain(() => {
       this.liveness.connectionOpened(node)
       this.#handle({ kind: 'connected', node })
     })
@@ -291,7 +301,7 @@ export class SimHost {
 
   /** The transport says that the last connection to `node` is closed. */
   connectionClosed(node: NodeId): void {
-    this.#onMain(() => {
+    this.onMain(() => {
       this.liveness.connectionClosed(node)
       this.#handle({ kind: 'disconnected', node })
     })
@@ -299,7 +309,7 @@ export class SimHost {
 
   /** The liveness worker has a verdict. */
   judge(verdict: Verdict): void {
-    this.#onMain(() => {
+    this.onMain(() => {
       const isGone = verdict.kind === 'dead' || verdict.kind === 'left'
       if (isGone) this.#world.disconnect(this, verdict.node)
       this.#handle({ kind: 'verdict-came', verdict })
@@ -327,7 +337,7 @@ export class SimHost {
     if (inMs <= 0) this.#turn()
     else if (!this.#isTurnDue) {
       this.#isTurnDue = true
-      this.#later(inMs, () => this.#onMain(() => this.#turn()))
+      this.#later(inMs, () => this.onMain(() => this.#turn()))
     }
   }
 
@@ -370,13 +380,6 @@ export class SimHost {
     if (this.machine === undefined) return
     if (this.machine.wakeAtMs > this.localMs) this.#wake()
     else this.take({ kind: 'ticked' })
-  }
-
-  #onMain(act: () => void): void {
-    const { life } = this
-    this.main.run(() => {
-      if (this.life === life) act()
-    })
   }
 
   /** Does something later, if this life of the daemon still goes on. */
@@ -479,13 +482,25 @@ export class SimHost {
       if (node === this.node) continue
       const record = machine.book.get(node)
       const isKnown = record !== undefined && record.probePort > 0
-      members.set(node, isKnown ? { address: record.address, port: record.probePort } : undefined)
+      members.set(node, isKnown ? addressIn(record) : undefined)
       key += `${node} ${isKnown} `
     }
     if (key === this.#membersKey) return
     this.#membersKey = key
     this.liveness.hear({ kind: 'members', members })
   }
+}
+
+const addresses = new WeakMap<NodeRecord, ProbeAddress>()
+
+/** Where a record says that its node listens: one object for all simulated nodes, which have the same records. */
+function addressIn(record: NodeRecord): ProbeAddress {
+  let address = addresses.get(record)
+  if (address === undefined) {
+    address = { address: record.address, port: record.probePort }
+    addresses.set(record, address)
+  }
+  return address
 }
 
 function inSeconds(ms: number): string {

@@ -112,7 +112,7 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     guard: 'of two halves one goes on',
     file: 'node/machine/majority.ts',
-    find: 'return breaker !== undefined && nodes.has(breaker)',
+    find: 'return breaker !== undefined && isSeen(breaker)',
     put: 'return breaker !== undefined',
     test: 'claims',
     story: 'of two nodes',

@@ -46,7 +46,8 @@ export class Safety {
   ): void {
     if (event !== 'settled') this.#checkRate(host, event, nowMs)
     this.sole.look(nowMs)
-    this.#checkPlacement(host)
+    // Only what is settled places, and tells.
+    if (event === 'settled') this.#checkPlacement(host)
     if (event !== 'settled' && event.kind === 'probed' && !event.healthy) {
       this.#doubted.add(event.task)
     }
@@ -69,7 +70,7 @@ export class Safety {
         this.#checkTelling(host, kind, text)
       }
     }
-    this.#checkDecisions(host)
+    if (event === 'settled') this.#checkDecisions(host)
   }
 
   /** Looks at what no single event shows. Wanted twice a second. */

@@ -88,6 +88,7 @@ export class World implements HostWorld {
       time: this,
       network: this.network,
       connections: this.#connections,
+      size: () => this.hosts.length,
       isRelayed: options.isRelayed ?? true,
     })
     const nodes = Array.from({ length: options.nodes }, (_, index) => nodeOf(index))
@@ -133,7 +134,8 @@ export class World implements HostWorld {
   }
 
   hostAt({ address, port }: ProbeAddress): SimHost | undefined {
-    return this.#byAddress.get(`${address} ${port}`)
+    const host = this.#byAddress.get(address)
+    return host?.address.port === port ? host : undefined
   }
 
   peerOf(of: SimHost, node: NodeId): SimHost | undefined {
@@ -273,7 +275,7 @@ export class World implements HostWorld {
     })
     this.hosts.push(host)
     if (!this.#byNode.has(host.node)) this.#byNode.set(host.node, host)
-    this.#byAddress.set(`${host.address.address} ${host.address.port}`, host)
+    this.#byAddress.set(host.address.address, host)
     return host
   }
 
@@ -305,10 +307,10 @@ export class World implements HostWorld {
 function found(nodes: readonly NodeId[]): Uint8Array[] {
   const self = nodes[0]!
   const doc = createDesiredDoc({ self, clientId: 1, sign: signerOf(self), verify })
-  return nodes.flatMap((node, index) => {
-    const edited = doc.edit({ kind: 'admit', node, name: `n${index}` }, { timeMs: 0 })
-    return edited.ok && edited.update !== undefined ? [edited.update] : []
-  })
+  for (const [index, node] of nodes.entries()) {
+    doc.edit({ kind: 'admit', node, name: `n${index}` }, { timeMs: 0 })
+  }
+  return [doc.snapshot()]
 }
 
 function describeEdit(edit: Edit): string {

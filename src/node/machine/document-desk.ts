@@ -199,6 +199,7 @@ export class DocumentDesk {
       kind: 'tell',
       event,
     }))
+    if (before.nodes === desired.nodes) return effects
     const admitted = new Set(desired.nodes.keys())
     const isSame =
       admitted.size === this.#admitted.size && [...admitted].every(node => this.#admitted.has(node))

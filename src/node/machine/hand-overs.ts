@@ -2,6 +2,7 @@ import type { NodeId, SlotId } from '../../model/ids.ts'
 import type { NodeRecord } from '../../model/node-record.ts'
 import { isFinal, isServing } from '../../model/task.ts'
 import { hashText } from '../../placement/hash.ts'
+import type { RecordStep } from './record-step.ts'
 
 /** The budget counts the moves of so long. */
 const BUDGET_MS = 60_000
@@ -47,17 +48,14 @@ export class HandOvers {
    * slot belongs while another node still has it, or one that ends to make way, is a move.
    */
   see(
-    before: NodeRecord | undefined,
-    after: NodeRecord,
+    { before, after, tasks }: RecordStep,
     view: Pick<HandOverView, 'placed'>,
     hasOther: (slot: SlotId, than: NodeId) => boolean,
     nowMs: number,
   ): void {
     if (before === undefined) return
-    const known = new Map(before.tasks.map(task => [task.id, task]))
-    for (const task of after.tasks) {
-      const old = known.get(task.id)
-      if (old?.state === task.state) continue
+    for (const { before: old, after: task } of tasks) {
+      if (task === undefined || old?.state === task.state) continue
       const owner = view.placed.get(task.slot)
       const begins = old === undefined && owner === after.node && !isFinal(task.state)
       const makesWay = task.state === 'stopping' && owner !== undefined && owner !== after.node

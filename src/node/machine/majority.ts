@@ -11,9 +11,25 @@ import type { NodeId } from '../../model/ids.ts'
 export function isMajority(nodes: ReadonlySet<NodeId>, admitted: ReadonlySet<NodeId>): boolean {
   let seen = 0
   for (const node of admitted) if (nodes.has(node)) seen++
+  return isMore(seen, node => nodes.has(node), admitted)
+}
+
+/** {@link isMajority} of all admitted nodes but those that are `gone`, each of which is admitted. */
+export function isMajorityWithout(
+  gone: ReadonlySet<NodeId>,
+  admitted: ReadonlySet<NodeId>,
+): boolean {
+  return isMore(admitted.size - gone.size, node => !gone.has(node), admitted)
+}
+
+function isMore(
+  seen: number,
+  isSeen: (node: NodeId) => boolean,
+  admitted: ReadonlySet<NodeId>,
+): boolean {
   if (2 * seen !== admitted.size) return 2 * seen > admitted.size
   const breaker = tieBreaker(admitted)
-  return breaker !== undefined && nodes.has(breaker)
+  return breaker !== undefined && isSeen(breaker)
 }
 
 /** The admitted node that decides between two halves: the first in the order of ids, which are hashes of keys. */

@@ -25,6 +25,10 @@ export class Members {
   readonly #self: NodeId
   #startedAtMs: number
   readonly #verdicts = new Map<NodeId, KnownVerdict>()
+  /** Those of the verdicts that are not `alive`: in a cluster that is well there are none to look through. */
+  readonly #away = new Map<NodeId, KnownVerdict>()
+  /** A node that was not heard of when this was looked for last. */
+  #unheard: NodeId | undefined
   #changes = 0
   #foundAtMs = -Infinity
 
@@ -54,14 +58,36 @@ export class Members {
     nowMs: number,
   ): { readonly before?: KnownVerdict } | undefined {
     const before = this.#verdicts.get(node)
+    if (node === this.#self) return undefined
     if (before?.kind === kind && before.incarnation === incarnation) return undefined
     const sinceMs = before?.kind === kind ? before.sinceMs : nowMs
     const wasPresent = this.isPresent(node)
-    this.#verdicts.set(node, { kind, incarnation, sinceMs })
+    const verdict = { kind, incarnation, sinceMs }
+    this.#verdicts.set(node, verdict)
+    if (kind === 'alive') this.#away.delete(node)
+    else this.#away.set(node, verdict)
     if (!wasPresent && this.isPresent(node)) this.#foundAtMs = nowMs
     this.#changes++
     if (before?.kind === kind) return undefined
     return before === undefined ? {} : { before }
+  }
+
+  /** Forgets who is admitted no more. */
+  keepOnly(nodes: { has(node: NodeId): boolean }): void {
+    for (const map of [this.#verdicts, this.#away]) {
+      for (const node of map.keys()) if (!nodes.has(node)) map.delete(node)
+    }
+  }
+
+  /** Who is dead, how many nodes are there, this one included, and how many of them are in doubt. */
+  census(): { readonly dead: NodeId[]; readonly present: number; readonly doubted: number } {
+    const dead: NodeId[] = []
+    let doubted = 0
+    for (const [node, { kind }] of this.#away) {
+      if (kind === 'dead') dead.push(node)
+      else if (kind === 'suspect') doubted++
+    }
+    return { dead, present: 1 + this.#verdicts.size - this.#away.size + doubted, doubted }
   }
 
   /** What is known of a node; nothing when it was never heard of. A node never doubts itself. */
@@ -129,9 +155,17 @@ export class Members {
     nowMs: number,
   ): boolean {
     if (this.isStartOver(nowMs)) return true
-    for (const node of admitted.keys()) {
+    const isUnheard = (node: NodeId): boolean => {
       const kind = this.verdict(node)?.kind
-      if (kind === undefined || (this.isPresent(node) && !hasRecord(node))) return false
+      return kind === undefined || ((kind === 'alive' || kind === 'suspect') && !hasRecord(node))
+    }
+    const last = this.#unheard
+    if (last !== undefined && admitted.has(last) && isUnheard(last)) return false
+    this.#unheard = undefined
+    for (const node of admitted.keys()) {
+      if (!isUnheard(node)) continue
+      this.#unheard = node
+      return false
     }
     return true
   }
@@ -142,7 +176,7 @@ export class Members {
     for (const graceMs of [START_GRACE_MS, ENGINE_GRACE_MS]) {
       if (nowMs < this.#startedAtMs + graceMs) at = Math.min(at, this.#startedAtMs + graceMs)
     }
-    for (const { kind, sinceMs } of this.#verdicts.values()) {
+    for (const { kind, sinceMs } of this.#away.values()) {
       if (kind === 'left' && sinceMs + LEAVE_GRACE_MS > nowMs)
         at = Math.min(at, sinceMs + LEAVE_GRACE_MS)
     }

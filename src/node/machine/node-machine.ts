@@ -27,6 +27,7 @@ import { Planning } from './planning.ts'
 import { RefusedMessages } from './refused-messages.ts'
 import { SplitReport } from './split-report.ts'
 import { reachOf, type Reach } from './reach.ts'
+import { stepBetween } from './record-step.ts'
 import { tellingsOf } from './tellings.ts'
 import { TwinGuard } from './twin-guard.ts'
 
@@ -107,7 +108,8 @@ export class NodeMachine {
       refused: this.#refused,
       nameOf: node => this.#nameOf(node),
       onMerged: (before, after) => this.#merged(before, after),
-      onPlaced: (from, offer) => this.#compare(from, offer),
+      onPlaced: (from, offer) =>
+        this.#placing.compare(from, offer, node => this.#nameOf(node), this.#nowMs),
       onMetSelf: (record, atMs) => {
         const { effects, isNews } = this.#twins.meet(record, atMs)
         if (isNews) this.#isRecordStale = true
@@ -203,7 +205,7 @@ export class NodeMachine {
     const effects = this.#twins.haltReason === undefined ? this.#take(event) : this.#end(event)
     // What was taken may have been the word that this node must stop.
     if (this.#twins.haltReason === undefined) this.#noticeDocument(effects)
-    return [...this.#claims.keepFence(), ...effects]
+    return this.#fenced(effects)
   }
 
   /** The second half of {@link handle}: wanted after the last event of a turn, before anybody looks at the machine. */
@@ -217,7 +219,13 @@ export class NodeMachine {
     } else {
       effects.push(...this.#own.stopsDue(this.#nowMs), ...this.#twins.finish(this.#nowMs))
     }
-    return [...this.#claims.keepFence(), ...effects]
+    return this.#fenced(effects)
+  }
+
+  /** The disk is told of a new fencing token before anything that follows from it is done. */
+  #fenced(effects: Effect[]): Effect[] {
+    const kept = this.#claims.keepFence()
+    return kept.length === 0 ? effects : [...kept, ...effects]
   }
 
   /** Another machine is this node: all that is still heard here is the end of tasks. */
@@ -347,6 +355,7 @@ export class NodeMachine {
     if (!effects.some(({ kind }) => kind === 'admit')) return
     const stays = { has: (node: NodeId) => node === this.self || this.#desk.admitted.has(node) }
     this.#book.keepOnly(stays)
+    this.#members.keepOnly(stays)
     this.#split.keepOnly(stays)
     this.#isLookDue = true
   }
@@ -385,21 +394,13 @@ export class NodeMachine {
 
   /** Another node's record is newer than it was. */
   #merged(before: NodeRecord | undefined, after: NodeRecord): Effect[] {
-    if (this.#planning.isAffected(before, after)) this.#isPlanStale = true
+    const step = stepBetween(before, after)
+    if (this.#planning.isAffected(step)) this.#isPlanStale = true
     if (this.#placing.isAffected(before, after)) this.#isPlacementStale = true
     this.#split.heard(after, this.#nowMs)
-    this.#pace.seeMoves(before, after, this.#placing.placement.placed, this.#nowMs)
+    this.#pace.seeMoves(step, this.#placing.placement.placed, this.#nowMs)
     this.#claims.see(after.fence ?? 0)
-    const told = tellingsOf(before, after, this.#nowMs).map(asEffect)
-    return [...told, ...this.#compare(after.node, after)]
-  }
-
-  /** Another node says what it placed from, and how. */
-  #compare(
-    node: NodeId,
-    theirs: Partial<Pick<NodeRecord, 'inputsHash' | 'placementHash'>>,
-  ): Effect[] {
-    return this.#placing.compare(node, theirs, other => this.#nameOf(other), this.#nowMs)
+    return tellingsOf(step, this.#nowMs).map(asEffect)
   }
 
   // --- Liveness -----------------------------------------------------------
@@ -411,7 +412,9 @@ export class NodeMachine {
     if (this.#members.lifeOf(verdict.node) !== life) this.#isPlacementStale = true
     if (news === undefined) return []
     this.#split.judged(verdict.node, verdict.kind, this.#nowMs)
-    this.#isPlacementStale = this.#isPlanStale = true
+    this.#isPlanStale = true
+    // Who is in doubt keeps its slots, as who is not: nothing is placed otherwise.
+    if (!isThere(news.before?.kind) || !isThere(verdict.kind)) this.#isPlacementStale = true
     if (verdict.kind === 'dead' || verdict.kind === 'left') this.#connected.delete(verdict.node)
     const text =
       news.before === undefined ? verdict.kind : `${verdict.kind} (was ${news.before.kind})`
@@ -466,7 +469,7 @@ export class NodeMachine {
     // The own record is a shared fact, too: what it says decides where slots go.
     if (this.#areFactsStale) this.#publish(effects)
     for (let round = 0; round < 4; round++) {
-      if (this.#isPlacementStale) this.#place()
+      if (this.#isPlacementStale) this.#placeIfDue()
       if (this.#claims.isNews) this.#isPlanStale = true
       if (this.#isPlanStale) effects.push(...this.#plan())
       const isPublished = this.#publish(effects)
@@ -476,9 +479,17 @@ export class NodeMachine {
     effects.push(...this.#leaving.finish(this.#own, this.#nowMs))
   }
 
+  /**
+   * Not while this node is still to hear of others: nothing is started or stopped by what it would find, and among a
+   * thousand nodes that start it would find something else a hundred times.
+   */
+  #placeIfDue(): void {
+    this.#membersAtMs = this.#members.wakeAtMs(this.#nowMs)
+    if (this.#isAcquainted) this.#place()
+  }
+
   #place(): void {
     this.#isPlacementStale = false
-    this.#membersAtMs = this.#members.wakeAtMs(this.#nowMs)
     const desired = this.#desk.doc.read()
     const records = this.#book
       .records()
@@ -497,7 +508,6 @@ export class NodeMachine {
   #plan(): Effect[] {
     this.#isPlanStale = false
     const desired = this.#desk.doc.read()
-    const hasRecord = (node: NodeId): boolean => this.#book.get(node) !== undefined
     const { capacity, runtimes } = this.#record.facts
     this.#claims.begin(this.#nowMs)
     const effects = this.#planning.plan({
@@ -514,7 +524,7 @@ export class NodeMachine {
       isUsable: engine => runtimes[engine] && this.#listed.has(engine),
       isSettled:
         this.#knowsItself &&
-        this.#members.isSettled(desired.nodes, hasRecord, this.#nowMs) &&
+        this.#isAcquainted &&
         (this.#isAlone || this.#twins.mayAct(this.#members.isStartOver(this.#nowMs), this.#nowMs)),
     })
     const { guard, asked } = this.#claims.follow(desired.apps, this.#planning.waits, slot =>
@@ -546,6 +556,12 @@ export class NodeMachine {
     })
   }
 
+  /** True once this node has heard of every other one, or the time for that is over. */
+  get #isAcquainted(): boolean {
+    const { nodes } = this.#desk.doc.read()
+    return this.#members.isSettled(nodes, node => this.#book.get(node) !== undefined, this.#nowMs)
+  }
+
   /** True when no other node is admitted, so that nobody could know of another run of this one. */
   get #isAlone(): boolean {
     return this.#desk.admitted.size < 2
@@ -571,7 +587,7 @@ export class NodeMachine {
   #publish(effects: Effect[]): boolean {
     if (this.#own.changes !== this.#ownChanges) this.#isRecordStale = true
     const before = this.#book.get(this.self)
-    const waits = this.#planning.waits.map(({ slot, reason }) => ({ slot, reason }))
+    const { waits } = this.#planning
     if (!this.#isRecordStale && sameWaits(before?.waits ?? [], waits)) return false
     this.#isRecordStale = true
     if (!this.#maySpeak) return false
@@ -583,7 +599,7 @@ export class NodeMachine {
     const next = this.#record.next({
       tasks: this.#own.tasks(),
       refusals: this.#own.refusals(),
-      waits,
+      waits: waits.map(({ slot, reason }) => ({ slot, reason })),
       leaving: this.#leaving.isAsked,
       ...this.#pace.steadiness(this.#nowMs),
       fence: this.#claims.fence,
@@ -594,9 +610,10 @@ export class NodeMachine {
     this.#book.putOwn(next.signed, this.#nowMs)
     this.#twins.spoke(this.#nowMs)
     this.#split.heard(next.signed.record, this.#nowMs)
-    this.#pace.seeMoves(before, next.signed.record, this.#placing.placement.placed, this.#nowMs)
+    const step = stepBetween(before, next.signed.record)
+    this.#pace.seeMoves(step, this.#placing.placement.placed, this.#nowMs)
     effects.push({ kind: 'publish', message: next.message })
-    effects.push(...tellingsOf(before, next.signed.record, this.#nowMs).map(asEffect))
+    effects.push(...tellingsOf(step, this.#nowMs).map(asEffect))
     if (!this.#placing.isAffected(before, next.signed.record)) return false
     this.#isPlacementStale = true
     return true
@@ -623,5 +640,13 @@ function asEffect(event: ClusterEvent): Effect {
 }
 
 function sameWaits(before: NodeRecord['waits'], after: NodeRecord['waits']): boolean {
-  return JSON.stringify(before) === JSON.stringify(after)
+  return (
+    before.length === after.length &&
+    before.every(({ slot, reason }, at) => slot === after[at]!.slot && reason === after[at]!.reason)
+  )
+}
+
+/** True for a verdict on a node that is present: alive, or in doubt. */
+function isThere(kind: Verdict['kind'] | undefined): boolean {
+  return kind === 'alive' || kind === 'suspect'
 }

@@ -36,10 +36,11 @@ export const RECORD_BYTES_MAX = 8 * 1024 * 1024
  */
 export class ObservedBook {
   readonly #records = new Map<NodeId, SignedRecord>()
-  readonly #bySlot = new Map<SlotId, Map<TaskId, RemoteTask>>()
+  /** Lists are replaced, never changed: who was given one may keep it. */
+  readonly #bySlot = new Map<SlotId, readonly RemoteTask[]>()
   readonly #faultOf: RecordCheck
   /** Sums of the hashes of all versions, each of 32 bits. */
-  #sums: [number, number] = [0, 0]
+  readonly #sums: [number, number] = [0, 0]
   #changes = 0
 
   /** @param faultOf Checks a record that another node relayed: {@link createRecordCheck}. */
@@ -64,11 +65,13 @@ export class ObservedBook {
     return Array.from(this.#records.values(), ({ record }) => record)
   }
 
-  /** Which version of each record we have, by node id. */
+  /** Which version of each record we have. */
   versions(): RecordVersion[] {
-    return this.records()
-      .map(({ node, incarnation, seq }) => ({ node, incarnation, seq }))
-      .toSorted((one, other) => (one.node < other.node ? -1 : 1))
+    return Array.from(this.#records.values(), ({ record: { node, incarnation, seq } }) => ({
+      node,
+      incarnation,
+      seq,
+    }))
   }
 
   /**
@@ -80,8 +83,8 @@ export class ObservedBook {
   }
 
   /** The tasks that records other than `self`'s have of a slot. */
-  tasksOf(slot: SlotId): RemoteTask[] {
-    return [...(this.#bySlot.get(slot)?.values() ?? [])]
+  tasksOf(slot: SlotId): readonly RemoteTask[] {
+    return this.#bySlot.get(slot) ?? NO_TASKS
   }
 
   /** Takes a whole record. */
@@ -109,9 +112,8 @@ export class ObservedBook {
     // Of two runs of one node, as of a copied key, either may have written the version before. A change of the other one's would look forged.
     if (delta.fields.run !== undefined && delta.fields.run.id !== base.run?.id)
       return { kind: 'gap' }
-    const record = applyDelta(base, delta)
-    if (record === undefined) return { kind: 'gap' }
-    return this.merge({ record, signature: delta.signature }, nowMs)
+    const signed = applyDelta(base, delta)
+    return signed === undefined ? { kind: 'gap' } : this.merge(signed, nowMs)
   }
 
   /** Puts this node's own record in, which needs no proof. */
@@ -131,46 +133,53 @@ export class ObservedBook {
 
   #put(signed: SignedRecord, before: NodeRecord | undefined, nowMs: number): void {
     const { record } = signed
-    const since = new Map<TaskId, number>()
-    for (const task of before?.tasks ?? []) {
-      const known = this.#bySlot.get(task.slot)?.get(task.id)?.servingSinceMs
-      if (known !== undefined) since.set(task.id, known)
-    }
+    const told = record.tasks.map((task): RemoteTask => {
+      if (!isServing(task)) return { node: record.node, task }
+      const known = this.tasksOf(task.slot).find(other => other.task.id === task.id)
+      return { node: record.node, task, servingSinceMs: known?.servingSinceMs ?? nowMs }
+    })
     if (before !== undefined) {
       this.#unindex(before)
       this.#count(before, -1)
     }
     this.#count(record, 1)
     this.#records.set(record.node, signed)
-    for (const task of record.tasks) {
-      let tasks = this.#bySlot.get(task.slot)
-      if (tasks === undefined) this.#bySlot.set(task.slot, (tasks = new Map<TaskId, RemoteTask>()))
-      const servingSinceMs = isServing(task) ? (since.get(task.id) ?? nowMs) : undefined
-      tasks.set(task.id, {
-        node: record.node,
-        task,
-        ...(servingSinceMs !== undefined && { servingSinceMs }),
-      })
+    for (const one of told) {
+      const { slot, id } = one.task
+      const others = this.tasksOf(slot).filter(({ task }) => task.id !== id)
+      this.#bySlot.set(slot, [...others, one])
     }
   }
 
-  #count({ node, incarnation, seq }: RecordVersion, sign: 1 | -1): void {
+  #count(record: NodeRecord, sign: 1 | -1): void {
     this.#changes++
-    const version = `${node} ${incarnation} ${seq}`
-    const [low, high] = this.#sums
-    this.#sums = [
-      (low + sign * hashText(version, 1)) >>> 0,
-      (high + sign * hashText(version, 2)) >>> 0,
-    ]
+    const [low, high] = versionHashes(record)
+    this.#sums[0] = (this.#sums[0] + sign * low) >>> 0
+    this.#sums[1] = (this.#sums[1] + sign * high) >>> 0
   }
 
   #unindex(record: NodeRecord): void {
     for (const { slot, id } of record.tasks) {
-      const tasks = this.#bySlot.get(slot)
-      tasks?.delete(id)
-      if (tasks?.size === 0) this.#bySlot.delete(slot)
+      const left = this.tasksOf(slot).filter(({ task }) => task.id !== id)
+      if (left.length === 0) this.#bySlot.delete(slot)
+      else this.#bySlot.set(slot, left)
     }
   }
+}
+
+const NO_TASKS: readonly RemoteTask[] = []
+
+const hashes = new WeakMap<NodeRecord, readonly [low: number, high: number]>()
+
+/** Two hashes of a record's version, of 32 bits each. A record goes into the digest once and comes out of it once: hashed once. */
+function versionHashes(record: NodeRecord): readonly [low: number, high: number] {
+  let known = hashes.get(record)
+  if (known === undefined) {
+    const version = `${record.node} ${record.incarnation} ${record.seq}`
+    known = [hashText(version, 1), hashText(version, 2)]
+    hashes.set(record, known)
+  }
+  return known
 }
 
 /** What a record is not taken for. */
@@ -213,14 +222,26 @@ export function deltaBetween(
   }
 }
 
-/** The record after the change, or nothing when the change does not fit the record. */
-function applyDelta(base: NodeRecord, delta: RecordDelta): NodeRecord | undefined {
-  const known = new Map<TaskId, Task>(base.tasks.map(task => [task.id, task]))
-  for (const task of delta.tasks) known.set(task.id, task)
-  const tasks = delta.order.flatMap(id => known.get(id) ?? [])
+const applied = new WeakMap<
+  RecordDelta,
+  { readonly base: NodeRecord; readonly signed: SignedRecord }
+>()
+
+/**
+ * The record after the change, or nothing when the change does not fit the record. Remembered with the delta, so that the many
+ * nodes of a simulation that are handed the same one have one record, too, and check its signature once.
+ */
+function applyDelta(base: NodeRecord, delta: RecordDelta): SignedRecord | undefined {
+  const known = applied.get(delta)
+  if (known?.base === base) return known.signed
+  const byId = new Map<TaskId, Task>(base.tasks.map(task => [task.id, task]))
+  for (const task of delta.tasks) byId.set(task.id, task)
+  const tasks = delta.order.flatMap(id => byId.get(id) ?? [])
   if (tasks.length < delta.order.length) return undefined
-  const { node, incarnation, seq, fields } = delta
-  return { ...base, ...fields, node, incarnation, seq, tasks }
+  const { node, incarnation, seq, fields, signature } = delta
+  const signed = { record: { ...base, ...fields, node, incarnation, seq, tasks }, signature }
+  applied.set(delta, { base, signed })
+  return signed
 }
 
 function same(one: unknown, other: unknown): boolean {

@@ -6,10 +6,11 @@ import { telling } from './document-desk.ts'
 import type { Effect } from './events.ts'
 import { createGate, type GateOptions } from './gate.ts'
 import { HandOvers } from './hand-overs.ts'
-import { isMajority } from './majority.ts'
+import { isMajorityWithout } from './majority.ts'
 import { MassLoss, type Brake } from './mass-loss.ts'
 import type { Members } from './members.ts'
 import type { ObservedBook } from './observed-book.ts'
+import type { RecordStep } from './record-step.ts'
 import { Stability } from './stability.ts'
 
 /** Options of {@link Pace}. */
@@ -67,31 +68,22 @@ export class Pace {
   /** Takes stock of who is there and who is lost. What it gives is worth telling, and changes what may start. */
   lookAround(nowMs: number): Effect[] {
     const { members, admitted } = this.#options
-    const nodes = [...admitted()]
-    const dead = nodes.filter(node => members.verdict(node)?.kind === 'dead')
-    const present = nodes.filter(node => members.isPresent(node))
-    const gone = new Set(dead)
+    const { dead, present, doubted } = members.census()
     // Who said good-bye is no reason to doubt oneself.
-    const others = new Set(nodes.filter(node => !gone.has(node)))
-    this.#stability.see(isMajority(others, admitted()), nowMs)
-    const doubted = present.filter(node => !members.isAlive(node)).length
-    const news = this.#massLoss.see(dead, { present: present.length, doubted }, nowMs)
+    this.#stability.see(isMajorityWithout(new Set(dead), admitted()), nowMs)
+    const news = this.#massLoss.see(dead, { present, doubted }, nowMs)
     return news === undefined ? [] : [telling(nowMs, 'mass-loss', 'the cluster', news)]
   }
 
   /** Takes the step from one version of a node's record to the next: it may show a slot that moves. */
-  seeMoves(
-    before: NodeRecord | undefined,
-    after: NodeRecord,
-    placed: ReadonlyMap<SlotId, NodeId>,
-    nowMs: number,
-  ): void {
+  seeMoves(step: RecordStep, placed: ReadonlyMap<SlotId, NodeId>, nowMs: number): void {
+    if (step.tasks.length === 0) return
     const { members, book } = this.#options
     const hasOther = (slot: SlotId, than: NodeId): boolean =>
       book
         .tasksOf(slot)
         .some(({ node, task }) => node !== than && members.isPresent(node) && !isFinal(task.state))
-    this.#handOvers.see(before, after, { placed }, hasOther, nowMs)
+    this.#handOvers.see(step, { placed }, hasOther, nowMs)
   }
 
   /** What the state of the cluster allows this node to do now. */

@@ -15,6 +15,12 @@ import type { HeldSlots } from './holders.ts'
 interface KnownNode {
   readonly record: NodeRecord
   readonly admission: Admission | undefined
+  readonly made: MadeNode
+  /** That of an earlier record, if nothing in it is different. */
+  readonly node: PlacementNode
+}
+
+interface MadeNode {
   readonly key: string
   readonly node: PlacementNode
 }
@@ -61,25 +67,12 @@ export class PlacementInputs {
   }
 
   #node(record: NodeRecord, admission: Admission | undefined): PlacementNode {
-    const { node: id, name, runtimes, capacity, refusals, leaving } = record
+    const { node: id } = record
     const known = this.#nodes.get(id)
     if (known?.record === record && known.admission === admission) return known.node
-    const mode = leaving ? 'leaving' : (admission?.mode ?? 'active')
-    const labels = labelsOf(record, admission)
-    const key = JSON.stringify([keyOf(record), mode, labels])
-    const node: PlacementNode =
-      known?.key === key
-        ? known.node
-        : {
-            id,
-            name,
-            labels,
-            runtimes,
-            capacity,
-            refusals,
-            mode,
-          }
-    this.#nodes.set(id, { record, admission, key, node })
+    const made = placementNode(record, admission)
+    const node = known?.made.key === made.key ? known.node : made.node
+    this.#nodes.set(id, { record, admission, made, node })
     return node
   }
 
@@ -87,6 +80,24 @@ export class PlacementInputs {
     const live = new Set(desired.apps.values())
     for (const app of this.#apps.keys()) if (!live.has(app)) this.#apps.delete(app)
   }
+}
+
+const plainNodes = new WeakMap<NodeRecord, MadeNode>()
+
+/** What placement reads of a node. Most nodes nobody said anything of: then it follows from the record alone, and is made once for it. */
+function placementNode(record: NodeRecord, admission: Admission | undefined): MadeNode {
+  const isPlain =
+    admission === undefined ||
+    (admission.mode === 'active' && Object.keys(admission.labels).length === 0)
+  const plain = isPlain ? plainNodes.get(record) : undefined
+  if (plain !== undefined) return plain
+  const { node: id, name, runtimes, capacity, refusals, leaving } = record
+  const mode = leaving ? 'leaving' : (admission?.mode ?? 'active')
+  const labels = labelsOf(record, admission)
+  const key = JSON.stringify([keyOf(record), mode, labels])
+  const made: MadeNode = { key, node: { id, name, labels, runtimes, capacity, refusals, mode } }
+  if (isPlain) plainNodes.set(record, made)
+  return made
 }
 
 /** The labels that count: what people say in the document, before what the node says of itself. */

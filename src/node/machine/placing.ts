@@ -12,6 +12,9 @@ import { changesNode, PlacementInputs, placeOrInsist } from './placement-input.t
 /** Mismatches that are remembered, so that each is told once. */
 const MISMATCHES_MAX = 1_000
 
+/** Of a node that has placed nothing yet, and has nothing to compare. */
+const NOTHING = { inputsHash: '', placementHash: '' }
+
 /** Where every slot belongs, by this node's reckoning, and what that was computed from. */
 export class Placing {
   readonly #self: NodeId
@@ -22,7 +25,8 @@ export class Placing {
   #input: PlacementInput = { apps: [], nodes: [] }
   #placement: Placement
   #ownSlots: readonly SlotId[] = []
-  #hashes = { inputsHash: '', placementHash: '' }
+  /** Nothing until somebody asks after the last placement. */
+  #hashes: { readonly inputsHash: string; readonly placementHash: string } | undefined = NOTHING
 
   constructor(self: NodeId) {
     this.#self = self
@@ -44,6 +48,10 @@ export class Placing {
 
   /** Digests of the inputs and of the placement, for the others to compare with theirs. */
   get hashes(): { readonly inputsHash: string; readonly placementHash: string } {
+    this.#hashes ??= {
+      inputsHash: inputsHash(this.#input),
+      placementHash: placementHash(this.#placement),
+    }
     return this.#hashes
   }
 
@@ -67,7 +75,7 @@ export class Placing {
     this.#input = input
     this.#placement = placement
     this.#ownSlots = [...placement.placed.keys()].filter(slot => this.isOwn(slot)).toSorted()
-    this.#hashes = { inputsHash: inputsHash(input), placementHash: placementHash(placement) }
+    this.#hashes = undefined
   }
 
   /** True when the step between two versions of a record changes what placement is computed from. */
@@ -83,7 +91,8 @@ export class Placing {
     nameOf: (node: NodeId) => string,
     nowMs: number,
   ): Effect[] {
-    const { inputsHash: inputs, placementHash: placed } = this.#hashes
+    if (theirs.inputsHash === undefined) return []
+    const { inputsHash: inputs, placementHash: placed } = this.hashes
     if (theirs.inputsHash !== inputs || theirs.placementHash === placed || inputs === '') return []
     const key = `${node} ${inputs}`
     if (this.#mismatches.has(key)) return []

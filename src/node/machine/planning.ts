@@ -1,13 +1,14 @@
 import { runtimeOf } from '../../model/app.ts'
 import type { Desired } from '../../model/desired.ts'
 import { appOfSlot, type AppId, type NodeId, type SlotId } from '../../model/ids.ts'
-import type { Capacity, NodeRecord } from '../../model/node-record.ts'
-import { isFinal, type Task } from '../../model/task.ts'
+import type { Capacity } from '../../model/node-record.ts'
+import { isFinal } from '../../model/task.ts'
 import { plan, type Gate, type Plan, type RemoteTask, type Wait } from '../../reconcile/plan.ts'
 import { createRoom } from '../../reconcile/room.ts'
 import type { Effect } from './events.ts'
 import type { OwnTasks, SpecOf } from './own-tasks.ts'
 import type { Placing } from './placing.ts'
+import type { RecordStep } from './record-step.ts'
 
 /** A wait for room ends by time alone: it is looked at again so often, in milliseconds. */
 const ROOM_LOOK_MS = 1_000
@@ -53,7 +54,7 @@ export class Planning {
    * True when the step between two versions of another node's record may change the plan. Most do not: they are about apps
    * that this node has nothing to do with, and in a large cluster there are thousands of them.
    */
-  isAffected(before: NodeRecord | undefined, after: NodeRecord): boolean {
+  isAffected({ before, after, tasks }: RecordStep): boolean {
     if (before === undefined || this.#apps === undefined) return true
     const isSameNode =
       before.incarnation === after.incarnation &&
@@ -62,13 +63,7 @@ export class Planning {
       before.flapping === after.flapping
     if (!isSameNode) return true
     const apps = this.#apps
-    const known = new Map(before.tasks.map(task => [task.id, task]))
-    for (const task of after.tasks) {
-      const old = known.get(task.id)
-      known.delete(task.id)
-      if (apps.has(task.app) && !isSameToOthers(old, task)) return true
-    }
-    return [...known.values()].some(({ app }) => apps.has(app))
+    return tasks.some(step => apps.has((step.after ?? step.before).app))
   }
 
   /** Plans, and begins what the plan says. */
@@ -128,13 +123,4 @@ export class Planning {
     )
     this.#nextAtMs = Math.min(againAtMs, ...until)
   }
-}
-
-/** True when two states of a task are one to a plan elsewhere. */
-function isSameToOthers(before: Task | undefined, after: Task): boolean {
-  return (
-    before?.state === after.state &&
-    before.health === after.health &&
-    before.revision === after.revision
-  )
 }

@@ -340,11 +340,14 @@ export class SplitReport {
   /** Reads another's clock by a record that took an unknown time to come: the fastest one is the most right. */
   #read(node: NodeId, run: string, aheadMs: number, nowMs: number): void {
     const known = this.#clocks.get(node)
-    if (known?.run === run) {
-      const trustedMs = known.aheadMs + CLOCK_DRIFT_MAX * (nowMs - known.atMs)
-      if (trustedMs < aheadMs) return
+    if (known?.run !== run) {
+      this.#clocks.set(node, { run, aheadMs, atMs: nowMs })
+      return
     }
-    this.#clocks.set(node, { run, aheadMs, atMs: nowMs })
+    const trustedMs = known.aheadMs + CLOCK_DRIFT_MAX * (nowMs - known.atMs)
+    if (trustedMs < aheadMs) return
+    known.aheadMs = aheadMs
+    known.atMs = nowMs
   }
 
   /** True for a record that was written before its node was lost, and comes late. */

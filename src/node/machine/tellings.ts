@@ -1,29 +1,21 @@
 import type { Admission, Desired } from '../../model/desired.ts'
-import type { NodeRecord } from '../../model/node-record.ts'
 import type { NodeMode } from '../../model/node-admin.ts'
 import { SETTING_RULES } from '../../model/settings.ts'
-import type { Task } from '../../model/task.ts'
+import { isFinal, type Task } from '../../model/task.ts'
 import type { ClusterEvent } from './events.ts'
+import type { RecordStep } from './record-step.ts'
 
 /** What is worth telling of the step from one version of a node's record to the next: every change of a task. */
-export function tellingsOf(
-  before: NodeRecord | undefined,
-  after: NodeRecord,
-  timeMs: number,
-): ClusterEvent[] {
-  const known = new Map<string, Task>(before?.tasks.map(task => [task.id, task]))
+export function tellingsOf({ before, after, tasks }: RecordStep, timeMs: number): ClusterEvent[] {
   const events: ClusterEvent[] = []
   const tell = (task: Task, text: string): void => {
     events.push({ timeMs, kind: 'task', subject: task.id, text: `${text} on ${after.name}` })
   }
-  for (const task of after.tasks) {
-    const old = known.get(task.id)
-    known.delete(task.id)
-    if (old?.state !== task.state) tell(task, describe(task))
+  for (const { before: old, after: task } of tasks) {
+    if (task === undefined) {
+      if (!isFinal(old.state)) tell(old, 'stopped')
+    } else if (old?.state !== task.state) tell(task, describe(task))
     else if (old.health !== task.health && task.state === 'running') tell(task, `is ${task.health}`)
-  }
-  for (const gone of known.values()) {
-    if (gone.state !== 'stopped' && gone.state !== 'failed') tell(gone, 'stopped')
   }
   if (before !== undefined && !before.leaving && after.leaving) {
     events.push({
@@ -54,6 +46,20 @@ export function tellingsOfDesired(before: Desired, after: Desired, timeMs: numbe
     }
   }
   for (const id of before.apps.keys()) if (!after.apps.has(id)) tell('app', id, 'was removed')
+  if (before.nodes !== after.nodes) tellNodes(before, after, tell)
+  for (const { name } of SETTING_RULES) {
+    const value = after.settings[name]
+    if (before.settings[name] === value) continue
+    tell('document', 'settings', value === undefined ? `${name} is unset` : `${name} is ${value}`)
+  }
+  return events
+}
+
+function tellNodes(
+  before: Desired,
+  after: Desired,
+  tell: (kind: 'node', subject: string, text: string) => void,
+): void {
   for (const [id, node] of after.nodes) {
     const old = before.nodes.get(id)
     if (old === undefined) tell('node', node.name, 'was admitted')
@@ -62,12 +68,6 @@ export function tellingsOfDesired(before: Desired, after: Desired, timeMs: numbe
   for (const [id, { name }] of before.nodes) {
     if (!after.nodes.has(id)) tell('node', name, 'is admitted no more')
   }
-  for (const { name } of SETTING_RULES) {
-    const value = after.settings[name]
-    if (before.settings[name] === value) continue
-    tell('document', 'settings', value === undefined ? `${name} is unset` : `${name} is ${value}`)
-  }
-  return events
 }
 
 const MODE_TELLINGS: Readonly<Record<NodeMode, string>> = {

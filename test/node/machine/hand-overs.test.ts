@@ -1,5 +1,6 @@
 import t from 'tap'
 import type { NodeId, SlotId } from '../../../src/model/ids.ts'
+import { stepBetween } from '../../../src/node/machine/record-step.ts'
 import { HandOvers, type HandOverView } from '../../../src/node/machine/hand-overs.ts'
 import {
   MassLoss,
@@ -43,7 +44,7 @@ t.test('a move that was begun counts for a minute, and may go on', async t => {
     NEW,
     first.map(slot => taskOf(slot, 'preparing')),
   )
-  moves.see(recordOf(NEW, []), start, view(), () => true, 1_000)
+  moves.see(stepBetween(recordOf(NEW, []), start), view(), () => true, 1_000)
   t.strictSame(new Set(moves.allow(view(), 2_000).slots), new Set(first), 'no other')
   t.equal(moves.allow(view(), 2_000).againAtMs, 1_000 + MINUTE)
   const next = moves.allow(view(), 1_000 + MINUTE)
@@ -55,19 +56,13 @@ t.test(
   async t => {
     const one = [slots[0]!]
     const going = new HandOvers()
-    going.see(
+    const [before, after] = (['running', 'stopping'] as const).map(state =>
       recordOf(
         OLD,
-        one.map(slot => taskOf(slot, 'running')),
+        one.map(slot => taskOf(slot, state)),
       ),
-      recordOf(
-        OLD,
-        one.map(slot => taskOf(slot, 'stopping')),
-      ),
-      view(),
-      () => false,
-      0,
     )
+    going.see(stepBetween(before, after!), view(), () => false, 0)
     t.equal(going.allow(view(), 1).slots.has(slots[0]!), true)
     t.equal(going.allow(view(1), 1).slots.size, 1, 'it used the budget up')
     const fresh = new HandOvers()
@@ -75,7 +70,7 @@ t.test(
       NEW,
       one.map(slot => taskOf(slot, 'preparing')),
     )
-    fresh.see(recordOf(NEW, []), start, view(), () => false, 0)
+    fresh.see(stepBetween(recordOf(NEW, []), start), view(), () => false, 0)
     t.equal(fresh.allow(view(), 1).slots.size, 5)
     t.equal(fresh.allow({ ...view(), records: [] }, 1).slots.size, 0, 'nothing was counted')
   },
