@@ -115,3 +115,20 @@ t.test('the daemon alone ends it, where the watchdog hangs', async t => {
     t.equal(most.max, 1, `seed ${seed}: never twice`)
   }
 })
+
+t.test('witnesses that restart renew what is held, so that its task runs on', async t => {
+  for (let seed = 1; seed <= 3; seed++) {
+    const { world, holder, others } = withHolder(t, seed, 2_000)
+    const before = [...holder.tasks.live.keys()]
+    for (const witness of others) {
+      witness.crash()
+      world.run(1_000)
+      world.restart(witness)
+    }
+    // Neither would vouch for a new claim before this is over.
+    world.run(2 * promiseMs(2_000))
+    rest(t, world)
+    t.ok(isOn(world, holder), `seed ${seed}: it is where it was`)
+    t.strictSame([...holder.tasks.live.keys()], before)
+  }
+})

@@ -46,6 +46,14 @@ export const MUTATIONS: readonly Mutation[] = [
     story: 'witnesses that restart',
   },
   {
+    guard: 'a witness that has just started renews what is held',
+    file: WITNESS,
+    find: 'if (hasForgotten && !renews) {',
+    put: 'if (hasForgotten) {',
+    test: 'claim-lives',
+    story: 'witnesses that restart renew',
+  },
+  {
     guard: 'a promise lasts as long as the app goes on when it is cut off',
     file: CLAIMS,
     find: 'const coveredMs = CLAIM_MS + lostAfterMs + graceMs + KILL_MS',
