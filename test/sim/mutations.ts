@@ -342,6 +342,22 @@ export const MUTATIONS: readonly Mutation[] = [
     story: 'whoever vouches',
   },
   {
+    guard: 'a node whose disk lacks an edit of another vouches for none',
+    file: 'node/machine/document-desk.ts',
+    find: 'if (this.#repairToken !== undefined) return []',
+    put: 'if (this.#repairToken === -1) return []',
+    test: 'slow-disks',
+    story: 'a disk that refused',
+  },
+  {
+    guard: 'what a disk refused is offered to it again',
+    file: 'node/machine/document-desk.ts',
+    find: 'this.#persistRetryAtMs = nowMs + PERSIST_RETRY_MS',
+    put: 'this.#persistRetryAtMs = nowMs + 1e9 * PERSIST_RETRY_MS',
+    test: 'slow-disks',
+    story: 'a disk that refused',
+  },
+  {
     guard: 'nobody is shown an edit that is not on the disk',
     file: 'node/machine/exchange.ts',
     find: 'const update = this.#desk.isPersisting ? undefined',

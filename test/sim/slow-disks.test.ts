@@ -1,8 +1,9 @@
 import t from 'tap'
 import type { AppId } from '../../src/model/ids.ts'
+import { PERSIST_RETRY_MS } from '../../src/node/machine/document-desk.ts'
 import { OFFER_INTERVAL_MS } from '../../src/node/machine/node-machine.ts'
 import { appOf } from './apps.ts'
-import { rest, settled, watch } from './scene.ts'
+import { applyNow, rest, settled, watch } from './scene.ts'
 import type { SimHost } from './host.ts'
 
 const WEB = '/web' as AppId
@@ -49,3 +50,30 @@ t.test('what a disk refuses in the end nobody has seen before', async t => {
   rest(t, world)
   t.equal(seen.max, 0, 'anti-entropy went on, and did not show it')
 })
+
+t.test(
+  'a disk that refused an edit of another vouches for nothing after it until it has both',
+  async t => {
+    for (const isRepaired of [false, true]) {
+      const world = settled(t, { seed: 3, nodes: 2 }, version('1'))
+      const [editor, other] = world.hosts
+      other!.disk.isFull = true
+      const alone = applyNow(world, editor!, version('2'))
+      t.match(alone.result, { ok: true, onlyHere: true })
+      other!.disk.isFull = false
+      if (isRepaired) world.run(PERSIST_RETRY_MS + 1_000)
+      const after = applyNow(world, editor!, version('3'))
+      t.match(after.result, { ok: true, onlyHere: !isRepaired })
+      editor!.powerOff(true)
+      other!.powerOff()
+      world.restart(other!)
+      world.run(5_000)
+      t.strictSame([...world.violations, ...world.ledger.check(world.up)], [])
+      t.equal(
+        has(other!, '3'),
+        isRepaired,
+        'what was said to be on two disks survives the loss of one',
+      )
+    }
+  },
+)

@@ -8,8 +8,8 @@ import { PendingEdits } from './pending-edits.ts'
 import type { Reach } from './reach.ts'
 import { tellingsOfDesired } from './tellings.ts'
 
-/** After a disk refused an update of another node, the whole document is offered to it again so often. */
-const PERSIST_RETRY_MS = 5_000
+/** After a disk refused an update of another node, the whole document is offered to it again so often, in milliseconds. */
+export const PERSIST_RETRY_MS = 5_000
 
 /** Edits that wait for the one before them to be on the disk; more are refused. */
 const QUEUE_MAX = 1_000
