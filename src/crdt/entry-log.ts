@@ -88,8 +88,11 @@ export function createEntryLog(): EntryLog {
   doc.clientID = 0
   let change: { added: RawEntry[]; removed: EntryPlace[] } = { added: [], removed: [] }
   const digests = new Map<number, string>()
+  /** Kept until something is written or deleted: it is compared with others' every second, and edits are rare. */
+  let vector: Uint8Array | undefined
 
   doc.on('afterTransaction', transaction => {
+    vector = undefined
     change = changeOf(transaction)
     for (const client of transaction.deleteSet.clients.keys()) digests.delete(client)
   })
@@ -149,10 +152,13 @@ export function createEntryLog(): EntryLog {
     clock: client => Y.getState(doc.store, client),
 
     vector() {
-      const clients = [...doc.store.clients.keys()].toSorted((one, other) => one - other)
-      return toBytes(
-        clients.map(client => [client, Y.getState(doc.store, client), deletionsDigest(client)]),
-      )
+      if (vector === undefined) {
+        const clients = [...doc.store.clients.keys()].toSorted((one, other) => one - other)
+        vector = toBytes(
+          clients.map(client => [client, Y.getState(doc.store, client), deletionsDigest(client)]),
+        )
+      }
+      return vector
     },
 
     since(vector, bytesMax) {

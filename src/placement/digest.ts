@@ -3,6 +3,8 @@ import type { Placement, PlacementApp, PlacementInput, PlacementNode } from './i
 import { SlotMap } from './slot-map.ts'
 
 const known = new WeakMap<PlacementApp | PlacementNode, readonly [number, number]>()
+/** The nodes are the same list as long as none of them changed. */
+const knownLists = new WeakMap<readonly PlacementNode[], readonly [number, number]>()
 
 /**
  * A digest of everything that decides a placement: 16 hex digits, whatever the order
@@ -10,8 +12,20 @@ const known = new WeakMap<PlacementApp | PlacementNode, readonly [number, number
  * so it costs an addition for each that did not change. Finds bugs, not forgers: it is no cryptographic hash.
  */
 export function inputsHash({ apps, nodes }: PlacementInput): string {
+  const [appsLow, appsHigh] = sumOf(apps)
+  let ofNodes = knownLists.get(nodes)
+  if (ofNodes === undefined) {
+    ofNodes = sumOf(nodes)
+    knownLists.set(nodes, ofNodes)
+  }
+  const [nodesLow, nodesHigh] = ofNodes
+  return hex((appsHigh + nodesHigh) >>> 0) + hex((appsLow + nodesLow) >>> 0)
+}
+
+/** Two sums of the hashes of all, of 32 bits each. */
+function sumOf(items: readonly (PlacementApp | PlacementNode)[]): readonly [number, number] {
   let [low, high] = [0, 0]
-  const add = (item: PlacementApp | PlacementNode): void => {
+  for (const item of items) {
     let hashes = known.get(item)
     if (hashes === undefined) {
       const text = canonical(item)
@@ -21,9 +35,7 @@ export function inputsHash({ apps, nodes }: PlacementInput): string {
     low = (low + hashes[0]) >>> 0
     high = (high + hashes[1]) >>> 0
   }
-  for (const app of apps) add(app)
-  for (const node of nodes) add(node)
-  return hex(high) + hex(low)
+  return [low, high]
 }
 
 /** A digest of where each slot goes: 16 hex digits, whatever the order of the map. */

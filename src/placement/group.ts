@@ -1,7 +1,7 @@
 import { attributeOf, isHostname, staticRefusal } from './constraint.ts'
 import { hashText } from './hash.ts'
 import type { PlacementApp, PlacementNode } from './input.ts'
-import { byId, createRing, type Ring, type RingMember } from './ring.ts'
+import { byId, changeRing, createRing, type Ring, type RingMember } from './ring.ts'
 
 /** A node on the ring. */
 export interface GroupMember extends RingMember {
@@ -62,7 +62,10 @@ export function createGroup<Member extends GroupMember>(
   return { ring, clusters, ...createCells(app, ring) }
 }
 
-/** The group after some members went and others came, or the same object if none of them matters to it. */
+/**
+ * The group after some members went and others came, or the same object if none of them matters to it. It has
+ * the rings of the cells that did not change; the old group is of no use then.
+ */
 export function updateGroup<Member extends GroupMember>(
   app: PlacementApp,
   group: Group<Member>,
@@ -70,10 +73,32 @@ export function updateGroup<Member extends GroupMember>(
   came: readonly Member[],
 ): Group<Member> {
   const added = came.filter(({ node }) => staticRefusal(app, node) === undefined)
-  const kept = group.ring.members.filter(member => !gone.has(member))
-  if (added.length === 0 && kept.length === group.ring.members.length) return group
-  const ring = createRing([...kept, ...added].toSorted(byId))
-  return { ring, clusters: group.clusters, ...createCells(app, ring) }
+  const change = { gone, came: new Set(added) }
+  const ring = updateRing(group.ring, change)
+  if (ring === group.ring) return group
+  return { ring, clusters: group.clusters, ...createCells(app, ring, { group, ...change }) }
+}
+
+interface RingChange<Member> {
+  readonly gone: ReadonlySet<Member>
+  readonly came: ReadonlySet<Member>
+}
+
+/** The ring without those that went, and with those that came, all of which belong into it; the same if that changes nothing. */
+function updateRing<Member extends GroupMember>(
+  ring: Ring<Member>,
+  { gone, came }: RingChange<Member>,
+): Ring<Member> {
+  const kept = ring.members.filter(member => !gone.has(member))
+  if (came.size === 0 && kept.length === ring.members.length) return ring
+  const added = [...came].toSorted(byId)
+  const members: Member[] = []
+  for (const member of kept) {
+    while (added[0] !== undefined && byId(added[0], member) < 0) members.push(added.shift()!)
+    members.push(member)
+  }
+  members.push(...added)
+  return changeRing(ring, members, came)
 }
 
 /**
@@ -115,19 +140,42 @@ export function groupFields({ constraints }: PlacementApp): { field: string; atL
     .map(({ field, value }) => ({ field, atLeast: value === undefined ? 0 : Number(value) }))
 }
 
+/** @param before The cells as they were: those that stay keep their rings. */
 function createCells<Member extends GroupMember>(
   app: PlacementApp,
   ring: Ring<Member>,
+  before?: RingChange<Member> & { readonly group: Group<Member> },
 ): Pick<Group<Member>, 'cells' | 'cellOf' | 'shut'> {
   const fields = groupFields(app).map(({ field }) => field)
   const valuesOf = ({ node }: Member): string[] =>
     fields.map(field => attributeOf(node, field) ?? '')
   const zoneOf = ({ node }: Member): string => attributeOf(node, '@zone') ?? ''
 
-  const byValues = collect(ring, fields.length === 0 ? () => '' : m => JSON.stringify(valuesOf(m)))
+  const keyOf = (values: readonly string[]): string =>
+    fields.length === 0 ? '' : JSON.stringify(values)
+  const wides = new Map(before?.group.cells.map(({ values, wide }) => [keyOf(values), wide]))
+  const owns = new Map(
+    before?.group.cells.map(cell => [`${keyOf(cell.values)}${cell.zone}`, cell.ring]),
+  )
+  const remake = (known: Ring<Member> | undefined, members: readonly Member[]): Ring<Member> => {
+    if (known === undefined || before === undefined) return createRing(members)
+    const isSame =
+      known.members.length === members.length &&
+      known.members.every((member, at) => member === members[at])
+    return isSame ? known : changeRing(known, members, before.came)
+  }
+
+  const byValues = collect(
+    ring,
+    fields.length === 0 ? () => '' : member => keyOf(valuesOf(member)),
+    (key, members) => remake(wides.get(key), members),
+  )
   const cells: Cell<Member>[] = []
   for (const [key, wide] of byValues) {
-    for (const [zone, own] of collect(wide, zoneOf)) {
+    const byZone = collect(wide, zoneOf, (zone, members) =>
+      remake(owns.get(`${key}${zone}`), members),
+    )
+    for (const [zone, own] of byZone) {
       const values = valuesOf(own.members[0]!)
       const shut = own.members.every(isShut)
       cells.push({ hash: hashText(`${key}${zone}`), ring: own, wide, values, zone, shut })
@@ -144,10 +192,11 @@ function isShut({ node }: GroupMember): boolean {
   return node.mode === 'cordoned'
 }
 
-/** A ring for each key that members have; the same ring where all have the same. */
+/** A ring for each key that members have, made by `ringOf`; the same ring where all have the same. */
 function collect<Member extends GroupMember>(
   ring: Ring<Member>,
   keyOf: (member: Member) => string,
+  ringOf: (key: string, members: readonly Member[]) => Ring<Member>,
 ): Map<string, Ring<Member>> {
   const byKey = new Map<string, Member[]>()
   for (const member of ring.members) {
@@ -157,5 +206,5 @@ function collect<Member extends GroupMember>(
     else members.push(member)
   }
   const whole = byKey.size === 1 ? ring : undefined
-  return new Map([...byKey].map(([key, members]) => [key, whole ?? createRing(members)]))
+  return new Map([...byKey].map(([key, members]) => [key, whole ?? ringOf(key, members)]))
 }

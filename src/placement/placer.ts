@@ -27,7 +27,7 @@ export interface Placer {
    *
    * Fast when little changed since the last call: pass the same objects for the
    * apps and nodes that did not change (equal ones are recognised too, but comparing
-   * takes longer). Gives the same object again when nothing changed.
+   * takes longer), and the same list of nodes where none of them did. Gives the same object again when nothing changed.
    */
   place(input: PlacementInput): Placement
 }
@@ -59,9 +59,12 @@ interface Change {
 export function createPlacer(): Placer {
   let state: PlacerState | undefined
   let last: Collected | undefined
+  let lastNodes: readonly PlacementNode[] | undefined
   return {
     place(input) {
-      const change = state === undefined ? undefined : compare(state, input)
+      const areSame = input.nodes === lastNodes
+      lastNodes = input.nodes
+      const change = state === undefined ? undefined : compare(state, input, areSame)
       if (state !== undefined && last !== undefined && change !== undefined) {
         if (isEmpty(change)) return last
         if (isSmall(change, state) && advance(state, change)) {
@@ -86,7 +89,7 @@ export function compute({ apps, nodes }: PlacementInput): PlacerState {
     matching: new Matching(),
   }
   const slots: Slot[] = []
-  for (const app of apps) for (const slot of addApp(state, app, members)) slots.push(slot)
+  for (const app of apps) for (const slot of addApp(state, app, () => members)) slots.push(slot)
   state.matching.start(slots)
   state.matching.settle()
   return state
@@ -134,11 +137,16 @@ function updated(last: Collected, state: PlacerState): Collected {
   return { placed: last.placed.with(changes), unplaced }
 }
 
-function addApp(state: PlacerState, app: PlacementApp, members: readonly NodeState[]): Slot[] {
+/** @param members All nodes in the order of {@link byId}, wanted for the first app of a group only. */
+function addApp(
+  state: PlacerState,
+  app: PlacementApp,
+  members: () => readonly NodeState[],
+): Slot[] {
   const key = groupKey(app)
   let shared = state.groups.get(key)
   if (shared === undefined) {
-    shared = { group: createGroup(app, members), apps: new Set() }
+    shared = { group: createGroup(app, members()), apps: new Set() }
     state.groups.set(key, shared)
   }
   const added = createAppState(app, shared.group)
@@ -149,11 +157,16 @@ function addApp(state: PlacerState, app: PlacementApp, members: readonly NodeSta
   return added.slots
 }
 
-function compare(state: PlacerState, { apps, nodes }: PlacementInput): Change {
-  const newNodes = nodes.filter(node => {
+function compare(
+  state: PlacerState,
+  { apps, nodes }: PlacementInput,
+  areNodesSame: boolean,
+): Change {
+  const isNew = (node: PlacementNode): boolean => {
     const known = state.nodes.get(node.id)?.node
     return known !== node && !isDeepStrictEqual(known, node)
-  })
+  }
+  const newNodes = areNodesSame ? [] : nodes.filter(isNew)
   const reheld: { state: AppState; app: PlacementApp }[] = []
   const newApps = apps.filter(app => {
     const known = state.apps.get(app.id)
@@ -165,7 +178,7 @@ function compare(state: PlacerState, { apps, nodes }: PlacementInput): Change {
   return {
     reheld,
     newNodes,
-    goneNodes: findGone(state.nodes, nodes, newNodes),
+    goneNodes: areNodesSame ? [] : findGone(state.nodes, nodes, newNodes),
     newApps,
     goneApps: findGone(state.apps, apps, newApps),
   }
@@ -213,7 +226,8 @@ function advance(state: PlacerState, change: Change): boolean {
   const fresh: Slot[] = []
   for (const { state: known, app } of change.reheld) rehold(matching, known, app, fresh)
   if (came.length + goneNodes.length > 0 && !exchange(state, goneNodes, came, fresh)) return false
-  const members = newApps.length > 0 ? [...state.nodes.values()].toSorted(byId) : []
+  let sorted: readonly NodeState[] | undefined
+  const members = (): readonly NodeState[] => (sorted ??= [...state.nodes.values()].toSorted(byId))
   for (const app of newApps) fresh.push(...addApp(state, app, members))
   for (const slot of fresh) matching.changed.add(slot)
   matching.start(fresh)

@@ -98,24 +98,77 @@ export function createRing<Member extends RingMember>(members: readonly Member[]
     }
   }
   packed.sort() // oxlint-disable-line unicorn/no-array-sort -- its own copy, and large
-  const bits = Math.min(20, 33 - Math.clz32(count))
-  const ring = {
-    members,
-    points: new Uint32Array(count),
-    owners: new Uint32Array(count),
-    index: new Uint32Array(2 ** bits + 1),
-    shift: 32 - bits,
-  }
+  const points = new Uint32Array(count)
+  const owners = new Uint32Array(count)
   for (let at = 0; at < count; at++) {
     const point = Math.floor(packed[at]! / OWNERS_MAX)
-    ring.points[at] = point
-    ring.owners[at] = packed[at]! - point * OWNERS_MAX
+    points[at] = point
+    owners[at] = packed[at]! - point * OWNERS_MAX
   }
+  return indexed({ members, points, owners })
+}
+
+/**
+ * The ring of `members`, which are those of another `ring` but for a few that went, and with those that `came`: what
+ * {@link createRing} gives, but without sorting all points again.
+ */
+export function changeRing<Member extends RingMember>(
+  ring: Ring<Member>,
+  members: readonly Member[],
+  came: ReadonlySet<Member>,
+): Ring<Member> {
+  // Where each member of the old ring is now; those that went are nowhere.
+  const places = new Int32Array(ring.members.length).fill(-1)
+  for (let old = 0, place = 0; place < members.length; place++) {
+    const member = members[place]!
+    if (came.has(member)) continue
+    while (ring.members[old] !== member) old++
+    places[old++] = place
+  }
+  const added = members
+    .flatMap((member, owner) =>
+      came.has(member) ? Array.from(member.points, point => ({ point, owner })) : [],
+    )
+    .toSorted((one, other) => one.point - other.point || one.owner - other.owner)
+  const count = members.length * POINTS
+  const points = new Uint32Array(count)
+  const owners = new Uint32Array(count)
+  let at = 0
+  let next = 0
+  const put = (point: number, owner: number): void => {
+    points[at] = point
+    owners[at++] = owner
+  }
+  for (let old = 0; old < ring.points.length; old++) {
+    const owner = places[ring.owners[old]!]!
+    if (owner === -1) continue
+    const point = ring.points[old]!
+    for (; next < added.length; next++) {
+      const other = added[next]!
+      if (other.point > point || (other.point === point && other.owner > owner)) break
+      put(other.point, other.owner)
+    }
+    put(point, owner)
+  }
+  for (const { point, owner } of added.slice(next)) put(point, owner)
+  return indexed({ members, points, owners })
+}
+
+/** Adds the index to points that are in order. */
+function indexed<Member extends RingMember>({
+  members,
+  points,
+  owners,
+}: Pick<Ring<Member>, 'members' | 'points' | 'owners'>): Ring<Member> {
+  const count = points.length
+  const bits = Math.min(20, 33 - Math.clz32(count))
+  const shift = 32 - bits
+  const index = new Uint32Array(2 ** bits + 1)
   for (let bucket = 0, at = 0; bucket <= 2 ** bits; bucket++) {
-    while (at < count && ring.points[at]! >>> ring.shift < bucket) at++
-    ring.index[bucket] = at
+    while (at < count && points[at]! >>> shift < bucket) at++
+    index[bucket] = at
   }
-  return ring
+  return { members, points, owners, index, shift }
 }
 
 /** The probes of what has the given hash. */

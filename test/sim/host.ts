@@ -110,7 +110,8 @@ export class SimHost {
   #turnEndsAtMs = 0
   #isSyncDue = false
   readonly #dialect: Dialect
-  #membersKey = ''
+  /** Who was admitted when the liveness layer was told last, and how many of them had an address. */
+  #told: { readonly admitted: ReadonlySet<NodeId>; readonly known: number } | undefined
   #isNews = (): boolean => true
   #diskFreeAtMs = 0
 
@@ -159,7 +160,7 @@ export class SimHost {
     this.state = 'up'
     this.sinceMs = this.#world.nowMs
     this.isLeaving = false
-    this.#membersKey = ''
+    this.#told = undefined
     this.#diskFreeAtMs = 0
     this.#isSyncDue = this.#isTurnDue = false
     this.#turnEndsAtMs = 0
@@ -476,17 +477,21 @@ export class SimHost {
     this.#isSyncDue = false
     const { machine } = this
     if (machine === undefined) return
+    const { admitted, book } = machine
+    // Once all are known nothing is news but who is admitted: simulated machines keep their addresses.
+    const told = this.#told
+    if (told?.admitted === admitted && told.known === admitted.size - 1) return
     const members = new Map<NodeId, ProbeAddress | undefined>()
-    let key = ''
-    for (const node of machine.admitted) {
+    let known = 0
+    for (const node of admitted) {
       if (node === this.node) continue
-      const record = machine.book.get(node)
+      const record = book.get(node)
       const isKnown = record !== undefined && record.probePort > 0
+      if (isKnown) known++
       members.set(node, isKnown ? addressIn(record) : undefined)
-      key += `${node} ${isKnown} `
     }
-    if (key === this.#membersKey) return
-    this.#membersKey = key
+    if (told?.admitted === admitted && told.known === known) return
+    this.#told = { admitted, known }
     this.liveness.hear({ kind: 'members', members })
   }
 }

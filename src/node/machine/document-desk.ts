@@ -111,8 +111,8 @@ export class DocumentDesk {
     this.#isLogDoubted = true
   }
 
-  /** The disk has everything up to `token`. Edits go on to others for their disks. */
-  persisted(token: number, reach: Reach, nowMs: number): Effect[] {
+  /** The disk has everything up to `token`. Edits go on to others for their disks: `reach` is asked for whom. */
+  persisted(token: number, reach: () => Reach, nowMs: number): Effect[] {
     this.#persistedToken = Math.max(this.#persistedToken, token)
     if (token === this.#repairToken) this.#repairToken = undefined
     return [

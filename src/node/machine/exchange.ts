@@ -37,6 +37,8 @@ export class Exchange {
   readonly #placed: ExchangeOptions['placed']
   readonly #self: NodeId
   readonly #askedAtMs = new Map<NodeId, number>()
+  /** Of the document's vector that it was made for last. */
+  #vectorDigest: { readonly vector: Uint8Array; readonly text: string } | undefined
 
   constructor(options: ExchangeOptions) {
     this.#self = options.self
@@ -56,7 +58,9 @@ export class Exchange {
 
   /** A digest of the document and of the version of every record. */
   digest(): string {
-    return digest(this.#desk.doc.vector()) + this.#book.digest()
+    const vector = this.#desk.doc.vector()
+    if (vector !== this.#vectorDigest?.vector) this.#vectorDigest = { vector, text: digest(vector) }
+    return this.#vectorDigest.text + this.#book.digest()
   }
 
   /** Second step: what this node has. */

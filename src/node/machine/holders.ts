@@ -74,6 +74,12 @@ export class Holders {
     )
   }
 
+  /** True when anything stays where it is by this document: else it makes no difference what nodes hold. */
+  asks(desired: Desired): boolean {
+    this.#follow(desired)
+    return this.#isAsked
+  }
+
   get #isAsked(): boolean {
     return this.#sticky.size + this.#cordoned.size > 0
   }

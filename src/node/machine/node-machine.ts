@@ -68,6 +68,8 @@ export class NodeMachine {
   #nowMs: number
   #desired: Desired | undefined
   #isPlacementStale = true
+  /** True when something other than an app is new to placement. */
+  #areNodesStale = true
   #isPlanStale = true
   /** True when somebody came or went since this node last took stock. */
   #isLookDue = false
@@ -311,7 +313,7 @@ export class NodeMachine {
         this.#isRecordStale = this.#isPlanStale = true
         return []
       case 'persisted':
-        return this.#desk.persisted(event.token, this.#reach(), this.#nowMs)
+        return this.#desk.persisted(event.token, () => this.#reach(), this.#nowMs)
       case 'persist-failed':
         return this.#desk.persistFailed(event.token, event.reason, this.#nowMs)
       case 'reloaded':
@@ -396,7 +398,7 @@ export class NodeMachine {
   #merged(before: NodeRecord | undefined, after: NodeRecord): Effect[] {
     const step = stepBetween(before, after)
     if (this.#planning.isAffected(step)) this.#isPlanStale = true
-    if (this.#placing.isAffected(before, after)) this.#isPlacementStale = true
+    if (this.#placing.isAffected(before, after)) this.#noteNodes()
     this.#split.heard(after, this.#nowMs)
     this.#pace.seeMoves(step, this.#placing.placement.placed, this.#nowMs)
     this.#claims.see(after.fence ?? 0)
@@ -409,12 +411,12 @@ export class NodeMachine {
     const life = this.#members.lifeOf(verdict.node)
     const news = this.#members.take(verdict, this.#nowMs)
     // What the record of an earlier life says of a slot's holder counts for less.
-    if (this.#members.lifeOf(verdict.node) !== life) this.#isPlacementStale = true
+    if (this.#members.lifeOf(verdict.node) !== life) this.#noteNodes()
     if (news === undefined) return []
     this.#split.judged(verdict.node, verdict.kind, this.#nowMs)
     this.#isPlanStale = true
     // Who is in doubt keeps its slots, as who is not: nothing is placed otherwise.
-    if (!isThere(news.before?.kind) || !isThere(verdict.kind)) this.#isPlacementStale = true
+    if (!isThere(news.before?.kind) || !isThere(verdict.kind)) this.#noteNodes()
     if (verdict.kind === 'dead' || verdict.kind === 'left') this.#connected.delete(verdict.node)
     const text =
       news.before === undefined ? verdict.kind : `${verdict.kind} (was ${news.before.kind})`
@@ -446,7 +448,8 @@ export class NodeMachine {
     effects.push(...this.#claims.ask(this.#nowMs))
     if (this.#pace.isBrakeDue(this.#nowMs)) this.#isLookDue = true
     if (this.#nowMs >= this.#membersAtMs) {
-      this.#isPlacementStale = this.#isPlanStale = true
+      this.#noteNodes()
+      this.#isPlanStale = true
     }
     if (this.#nowMs >= this.#planning.nextAtMs) this.#isPlanStale = true
     const told = this.#book.get(this.self)
@@ -491,6 +494,17 @@ export class NodeMachine {
   #place(): void {
     this.#isPlacementStale = false
     const desired = this.#desk.doc.read()
+    const isSame = !this.#areNodesStale && this.#placing.keepsNodes(desired)
+    this.#areNodesStale = false
+    this.#placing.place(desired, isSame ? undefined : this.#eligible(desired), record =>
+      this.#members.isOfThisLife(record),
+    )
+    this.#own.dropStaleRefusals(slot => desired.apps.get(appOfSlot(slot))?.revision)
+    this.#isPlanStale = true
+  }
+
+  /** The records of the nodes that slots may belong to now. */
+  #eligible(desired: Desired): readonly NodeRecord[] {
     const records = this.#book
       .records()
       .filter(
@@ -498,11 +512,12 @@ export class NodeMachine {
       )
     // Where all flap, none is better than another.
     const calm = records.filter(({ flapping }) => flapping !== true)
-    this.#placing.place(desired, calm.length === 0 ? records : calm, record =>
-      this.#members.isOfThisLife(record),
-    )
-    this.#own.dropStaleRefusals(slot => desired.apps.get(appOfSlot(slot))?.revision)
-    this.#isPlanStale = true
+    return calm.length === 0 ? records : calm
+  }
+
+  /** What is known of the nodes is new to placement. */
+  #noteNodes(): void {
+    this.#isPlacementStale = this.#areNodesStale = true
   }
 
   #plan(): Effect[] {
@@ -615,7 +630,7 @@ export class NodeMachine {
     effects.push({ kind: 'publish', message: next.message })
     effects.push(...tellingsOf(step, this.#nowMs).map(asEffect))
     if (!this.#placing.isAffected(before, next.signed.record)) return false
-    this.#isPlacementStale = true
+    this.#noteNodes()
     return true
   }
 

@@ -58,13 +58,14 @@ export class PendingEdits {
   }
 
   /** The edit is on this disk: gossip it, and hand it to others for theirs. */
-  persisted(token: number, reach: Reach, nowMs: number): Effect[] {
+  persisted(token: number, reachNow: () => Reach, nowMs: number): Effect[] {
     const pending = this.#byToken.get(token)
     if (pending === undefined) return []
     const published: Effect = {
       kind: 'publish',
       message: { kind: 'desired', update: pending.update },
     }
+    const reach = reachNow()
     if (reach.isAlone) return [published, this.#finish(token, pending, undefined)]
     pending.stage = 'spreading'
     pending.deadlineMs = nowMs + ACK_TIMEOUT_MS

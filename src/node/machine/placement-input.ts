@@ -34,15 +34,15 @@ export class PlacementInputs {
   readonly #nodes = new Map<NodeId, KnownNode>()
 
   /** @param held Who holds the slots that stay where they are, by app. */
-  make(
-    desired: Desired,
-    records: readonly NodeRecord[],
-    held: ReadonlyMap<AppId, HeldSlots>,
-  ): PlacementInput {
+  apps(desired: Desired, held: ReadonlyMap<AppId, HeldSlots>): PlacementApp[] {
     const apps = Array.from(desired.apps.values(), app => this.#app(app, held.get(app.id)))
-    const nodes = records.map(record => this.#node(record, desired.nodes.get(record.node)))
     if (this.#apps.size > 2 * apps.length + 16) this.#prune(desired)
-    return { apps, nodes }
+    return apps
+  }
+
+  /** The nodes that these are the records of. */
+  nodes(desired: Desired, records: readonly NodeRecord[]): PlacementNode[] {
+    return records.map(record => this.#node(record, desired.nodes.get(record.node)))
   }
 
   #app(app: DesiredApp, held: HeldSlots | undefined): PlacementApp {
@@ -118,6 +118,7 @@ export function placeOrInsist(
   input: PlacementInput,
 ): { readonly input: PlacementInput; readonly placement: Placement } {
   const first = placers.first.place(input)
+  if (first.unplaced.size === 0) return { input, placement: first }
   const refused = new Set<SlotId>()
   for (const { refusals } of input.nodes) {
     for (const { slot } of refusals) if (first.unplaced.has(slot)) refused.add(slot)

@@ -2,7 +2,7 @@ import type { Desired } from '../../model/desired.ts'
 import type { NodeId, SlotId } from '../../model/ids.ts'
 import type { NodeRecord } from '../../model/node-record.ts'
 import { inputsHash, placementHash } from '../../placement/digest.ts'
-import type { Placement, PlacementInput } from '../../placement/input.ts'
+import type { Placement, PlacementInput, PlacementNode } from '../../placement/input.ts'
 import { createPlacer } from '../../placement/placer.ts'
 import { telling } from './document-desk.ts'
 import type { Effect } from './events.ts'
@@ -23,6 +23,9 @@ export class Placing {
   readonly #placers = { first: createPlacer(), insisting: createPlacer() }
   readonly #mismatches = new Set<string>()
   #input: PlacementInput = { apps: [], nodes: [] }
+  /** What the last placement read of the nodes, refusals and all. */
+  #nodes: readonly PlacementNode[] = []
+  #admissions: Desired['nodes'] | undefined
   #placement: Placement
   #ownSlots: readonly SlotId[] = []
   /** Nothing until somebody asks after the last placement. */
@@ -59,22 +62,32 @@ export class Placing {
     return this.#placement.placed.get(slot) === this.#self
   }
 
+  /** True when the document says nothing else of nodes than at the last placement: then that can be done again without a look at each. */
+  keepsNodes(desired: Desired): boolean {
+    return desired.nodes === this.#admissions && !this.#holders.asks(desired)
+  }
+
   /**
    * Computes everything anew from shared facts: the document, and the records of the nodes that count.
    *
+   * @param records Nothing where no record or verdict is another than at the last placement, and {@link keepsNodes}.
    * @param isOfThisLife False for a record of before its node's last start.
    */
   place(
     desired: Desired,
-    records: readonly NodeRecord[],
+    records: readonly NodeRecord[] | undefined,
     isOfThisLife: (record: NodeRecord) => boolean,
   ): void {
-    const held = this.#holders.find(desired, records, isOfThisLife)
-    const made = this.#inputs.make(desired, records, held)
+    const held = this.#holders.find(desired, records ?? [], isOfThisLife)
+    if (records !== undefined) this.#nodes = this.#inputs.nodes(desired, records)
+    this.#admissions = desired.nodes
+    const made = { apps: this.#inputs.apps(desired, held), nodes: this.#nodes }
     const { input, placement } = placeOrInsist(this.#placers, made)
     this.#input = input
     this.#placement = placement
-    this.#ownSlots = [...placement.placed.keys()].filter(slot => this.isOwn(slot)).toSorted()
+    const own: SlotId[] = []
+    for (const [slot, node] of placement.placed) if (node === this.#self) own.push(slot)
+    this.#ownSlots = own.toSorted()
     this.#hashes = undefined
   }
 

@@ -60,7 +60,10 @@ t.test('DocumentDesk acknowledges an update of another node when it is on the di
   const [token] = tokensOf(taken.effects)
   t.strictSame(desk.acknowledge(other.node, 7), [], 'not before')
   const sent = { kind: 'send', to: other.node, message: { kind: 'stored', id: 7 } }
-  t.match(desk.persisted(token!, ALONE, 1), [sent])
+  t.match(
+    desk.persisted(token!, () => ALONE, 1),
+    [sent],
+  )
 })
 
 t.test(
@@ -78,7 +81,11 @@ t.test(
 
     const [repair] = tokensOf(desk.expire(alone, desk.wakeAtMs()))
     t.strictSame(desk.acknowledge(other.node, 9), [], 'the repair is on its way only')
-    t.strictSame(desk.persisted(repair!, ALONE, 10_000), [], 'nobody is told of what was silent')
+    t.strictSame(
+      desk.persisted(repair!, () => ALONE, 10_000),
+      [],
+      'nobody is told of what was silent',
+    )
     const sent = { kind: 'send', to: other.node, message: { kind: 'stored', id: 10 } }
     t.match(desk.acknowledge(other.node, 10), [sent])
   },
@@ -118,7 +125,11 @@ t.test('DocumentDesk hands an edit out again until one disk has it', async t => 
   const admit = { kind: 'admit', node: self.node, name: 'self' } as const
   const [token] = tokensOf(desk.edit(1, admit, 0))
   let reach: Reach = { peers: [], isAlone: false }
-  t.match(desk.persisted(token!, reach, 0), [{ kind: 'publish' }], 'nobody is connected yet')
+  t.match(
+    desk.persisted(token!, () => reach, 0),
+    [{ kind: 'publish' }],
+    'nobody is connected yet',
+  )
   t.equal(desk.wakeAtMs(), 200)
   reach = { peers: [other.node], isAlone: false }
   const handed: number[] = []
@@ -140,10 +151,13 @@ t.test('DocumentDesk says that an edit is only here: after 2 s, or at once when 
   const desk = createDesk()
   const onlyHere = { kind: 'reply', result: { storedOn: [self.node], onlyHere: true } }
   const [first] = tokensOf(desk.edit(1, admit('one'), 0))
-  t.match(desk.persisted(first!, ALONE, 0), [{ kind: 'publish' }, onlyHere])
+  t.match(
+    desk.persisted(first!, () => ALONE, 0),
+    [{ kind: 'publish' }, onlyHere],
+  )
   const [second] = tokensOf(desk.edit(2, admit('two'), 0))
   const silent: Reach = { peers: [other.node], isAlone: false }
-  desk.persisted(second!, silent, 0)
+  desk.persisted(second!, () => silent, 0)
   const answers: Effect[] = []
   while (desk.wakeAtMs() < 2_000) answers.push(...desk.expire(() => silent, desk.wakeAtMs()))
   t.notMatch(answers, [{ kind: 'reply' }])
