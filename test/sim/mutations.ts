@@ -400,6 +400,14 @@ export const MUTATIONS: readonly Mutation[] = [
     story: 'restart of the daemon touches',
   },
   {
+    guard: 'a stop that did not work is tried again',
+    file: 'node/machine/own-tasks.ts',
+    find: 'own.stopAgainAtMs = nowMs + STOP_RETRY_MS',
+    put: 'own.stopAgainAtMs = nowMs + 1e9 * STOP_RETRY_MS',
+    test: 'stories',
+    story: 'a stop that an engine refuses',
+  },
+  {
     guard: 'a node that slept gives the others that time back',
     file: 'gossip/liveness/swim.ts',
     find: 'if (lateMs > this.#options.stallMs) this.#stalled(lateMs)',

@@ -300,6 +300,17 @@ t.test('scaling starts and stops only what is asked', async t => {
   t.strictSame(ids(world), [])
 })
 
+t.test('a stop that an engine refuses is asked for again', async t => {
+  const world = settled(t, { seed: 10, nodes: 3 }, version('1'))
+  for (const host of world.hosts) host.tasks.stopFailure = 1
+  editNow(world, world.hosts[1]!, { kind: 'scale', app: WEB, instances: 1 })
+  world.run(3_000)
+  t.equal(liveTasks(world).length, 4, 'none has ended')
+  for (const host of world.hosts) host.tasks.stopFailure = 0
+  rest(t, world)
+  t.equal(liveTasks(world).length, 1)
+})
+
 t.test('losing the editing machine for good right after its answer loses nothing', async t => {
   for (let seed = 1; seed <= 10; seed++) {
     const world = settled(t, { seed, nodes: 3 }, version('1'))
