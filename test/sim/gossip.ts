@@ -1,5 +1,5 @@
 import type { NodeId } from '../../src/model/ids.ts'
-import type { Message } from '../../src/node/machine/events.ts'
+import type { Message, NodeEvent } from '../../src/node/machine/events.ts'
 import { hashText } from '../../src/placement/hash.ts'
 import type { Connections } from './connections.ts'
 import type { SimHost } from './host.ts'
@@ -12,7 +12,8 @@ const MESH_DEGREE = 6
 /** One published message on its way through the cluster. */
 interface Envelope {
   readonly author: NodeId
-  readonly message: Message
+  /** What each that hears it makes of it. */
+  readonly event: NodeEvent
   /**
    * By the index of a host, when the earliest copy that is on its way to it gets there; −Infinity once it has had one. What would come
    * later is not sent at all: it would be dropped there, and in a large cluster most copies are such.
@@ -50,7 +51,8 @@ export class Gossip {
   publish(from: SimHost, message: Message): void {
     const dueMs = new Float64Array(this.#options.size()).fill(Infinity)
     dueMs[from.options.index] = -Infinity
-    this.#pass(from, { author: from.node, message, dueMs })
+    const event: NodeEvent = { kind: 'received', from: from.node, message }
+    this.#pass(from, { author: from.node, event, dueMs })
   }
 
   #pass(from: SimHost, envelope: Envelope): void {
@@ -74,7 +76,7 @@ export class Gossip {
   }
 
   #arrive(to: SimHost, life: number, envelope: Envelope): void {
-    const { author, message, dueMs } = envelope
+    const { author, event, dueMs } = envelope
     const { isRelayed } = this.#options
     to.onMain(() => {
       const { index } = to.options
@@ -82,7 +84,7 @@ export class Gossip {
       if (to.machine?.admitted.has(author) !== true) return
       dueMs[index] = -Infinity
       if (isRelayed) this.#pass(to, envelope)
-      to.take({ kind: 'received', from: author, message })
+      to.take(event)
     })
   }
 
