@@ -21,6 +21,12 @@ interface Envelope {
   readonly dueMs: Float64Array
 }
 
+/** Whom a node hands on to; its index stands here, too, since most are only looked up by that. */
+interface Neighbour {
+  readonly index: number
+  readonly to: SimHost
+}
+
 /** What {@link Gossip} works with. */
 export interface GossipOptions {
   readonly time: Timeline
@@ -41,7 +47,7 @@ export class Gossip {
   readonly #options: GossipOptions
   readonly #mesh = new Map<
     SimHost,
-    { readonly of: readonly SimHost[]; readonly to: readonly SimHost[] }
+    { readonly peers: readonly SimHost[]; readonly neighbours: readonly Neighbour[] }
   >()
 
   constructor(options: GossipOptions) {
@@ -58,11 +64,13 @@ export class Gossip {
   #pass(from: SimHost, envelope: Envelope): void {
     const { time, network, isRelayed } = this.#options
     const { author, dueMs } = envelope
-    for (const to of this.#neighbours(from)) {
+    const soonestMs = time.nowMs + network.weather.delayMs[0]
+    for (const { index, to } of this.#neighbours(from)) {
+      // Most have it by now, or will before it could come from here. Who is newer than the message asks for all there is anyhow.
+      if (index >= dueMs.length || dueMs[index]! <= (isRelayed ? soonestMs : -Infinity)) continue
+      // Gossipsub takes what claims to be its own, and is not, for a forgery.
+      if (to.node === author) continue
       const { life } = to
-      const { index } = to.options
-      // Gossipsub takes what claims to be its own, and is not, for a forgery. Who is newer than the message asks for all there is anyhow.
-      if (dueMs[index] === -Infinity || to.node === author || index >= dueMs.length) continue
       network.send(from.link, to.link, delayMs => {
         const atMs = time.nowMs + delayMs
         if (isRelayed && dueMs[index]! <= atMs) return
@@ -88,14 +96,16 @@ export class Gossip {
     })
   }
 
-  #neighbours(of: SimHost): readonly SimHost[] {
+  #neighbours(of: SimHost): readonly Neighbour[] {
     const peers = this.#options.connections.peersOf(of)
-    if (peers.length <= MESH_DEGREE) return peers
     const known = this.#mesh.get(of)
-    if (known?.of === peers) return known.to
-    const to = peers.filter(peer => this.#isChosen(of, peer) || this.#isChosen(peer, of))
-    this.#mesh.set(of, { of: peers, to })
-    return to
+    if (known?.peers === peers) return known.neighbours
+    const isSmall = peers.length <= MESH_DEGREE
+    const neighbours = peers
+      .filter(peer => isSmall || this.#isChosen(of, peer) || this.#isChosen(peer, of))
+      .map(to => ({ index: to.options.index, to }))
+    this.#mesh.set(of, { peers, neighbours })
+    return neighbours
   }
 
   /** True when `peer` is among those that `of` chose. Each chooses by a hash, so that nobody has to remember it. */
