@@ -40,7 +40,9 @@ export class Answers {
           this.#fail(`${name} answers with ${served.id} of ${other.name}, which is gone`)
         }
       }
-      this.#checkTasks(host, nowMs)
+    }
+    for (const [task, sinceMs] of this.#silentSinceMs) {
+      if (nowMs - sinceMs >= DNS_LATE_MS) this.#checkSilent(task, hosts, nowMs)
     }
   }
 
@@ -65,16 +67,23 @@ export class Answers {
     }
   }
 
-  #checkTasks(host: SimHost, nowMs: number): void {
-    const { book } = host.machine!
-    for (const [task, sinceMs] of this.#silentSinceMs) {
-      if (nowMs - sinceMs < DNS_LATE_MS) continue
-      const told = book.tasksOf(slotOfTask(task)).find(other => other.task.id === task)
+  /** Nobody who has been awake for long enough answers with it. Once nobody even has it in a record, it is forgotten. */
+  #checkSilent(task: TaskId, hosts: readonly SimHost[], nowMs: number): void {
+    let isTold = false
+    for (const host of hosts) {
+      const told = host.machine?.book
+        .tasksOf(slotOfTask(task))
+        .find(other => other.task.id === task)
       if (told === undefined || !isServing(told.task)) continue
-      if (answersWith(host, book.get(told.node)!)) {
+      isTold = true
+      if (!isAwake(host) || nowMs - awakeSince(host) < DNS_LATE_MS) continue
+      if (answersWith(host, host.machine!.book.get(told.node)!)) {
         this.#fail(`${host.name} answers with ${task}, which does not serve any more`)
       }
     }
+    if (isTold) return
+    this.#silentSinceMs.delete(task)
+    this.#serving.delete(task)
   }
 }
 

@@ -1,5 +1,5 @@
 import type { NodeId } from '../../src/model/ids.ts'
-import type { Message } from '../../src/node/machine/events.ts'
+import type { Message, NodeEvent } from '../../src/node/machine/events.ts'
 import { hashText } from '../../src/placement/hash.ts'
 import type { Connections } from './connections.ts'
 import type { SimHost } from './host.ts'
@@ -12,12 +12,19 @@ const MESH_DEGREE = 6
 /** One published message on its way through the cluster. */
 interface Envelope {
   readonly author: NodeId
-  readonly message: Message
+  /** What each that hears it makes of it. */
+  readonly event: NodeEvent
   /**
    * By the index of a host, when the earliest copy that is on its way to it gets there; −Infinity once it has had one. What would come
    * later is not sent at all: it would be dropped there, and in a large cluster most copies are such.
    */
   readonly dueMs: Float64Array
+}
+
+/** Whom a node hands on to; its index stands here, too, since most are only looked up by that. */
+interface Neighbour {
+  readonly index: number
+  readonly to: SimHost
 }
 
 /** What {@link Gossip} works with. */
@@ -40,7 +47,7 @@ export class Gossip {
   readonly #options: GossipOptions
   readonly #mesh = new Map<
     SimHost,
-    { readonly of: readonly SimHost[]; readonly to: readonly SimHost[] }
+    { readonly peers: readonly SimHost[]; readonly neighbours: readonly Neighbour[] }
   >()
 
   constructor(options: GossipOptions) {
@@ -50,17 +57,20 @@ export class Gossip {
   publish(from: SimHost, message: Message): void {
     const dueMs = new Float64Array(this.#options.size()).fill(Infinity)
     dueMs[from.options.index] = -Infinity
-    this.#pass(from, { author: from.node, message, dueMs })
+    const event: NodeEvent = { kind: 'received', from: from.node, message }
+    this.#pass(from, { author: from.node, event, dueMs })
   }
 
   #pass(from: SimHost, envelope: Envelope): void {
     const { time, network, isRelayed } = this.#options
     const { author, dueMs } = envelope
-    for (const to of this.#neighbours(from)) {
+    const soonestMs = time.nowMs + network.weather.delayMs[0]
+    for (const { index, to } of this.#neighbours(from)) {
+      // Most have it by now, or will before it could come from here. Who is newer than the message asks for all there is anyhow.
+      if (index >= dueMs.length || dueMs[index]! <= (isRelayed ? soonestMs : -Infinity)) continue
+      // Gossipsub takes what claims to be its own, and is not, for a forgery.
+      if (to.node === author) continue
       const { life } = to
-      const { index } = to.options
-      // Gossipsub takes what claims to be its own, and is not, for a forgery. Who is newer than the message asks for all there is anyhow.
-      if (dueMs[index] === -Infinity || to.node === author || index >= dueMs.length) continue
       network.send(from.link, to.link, delayMs => {
         const atMs = time.nowMs + delayMs
         if (isRelayed && dueMs[index]! <= atMs) return
@@ -74,7 +84,7 @@ export class Gossip {
   }
 
   #arrive(to: SimHost, life: number, envelope: Envelope): void {
-    const { author, message, dueMs } = envelope
+    const { author, event, dueMs } = envelope
     const { isRelayed } = this.#options
     to.onMain(() => {
       const { index } = to.options
@@ -82,18 +92,20 @@ export class Gossip {
       if (to.machine?.admitted.has(author) !== true) return
       dueMs[index] = -Infinity
       if (isRelayed) this.#pass(to, envelope)
-      to.take({ kind: 'received', from: author, message })
+      to.take(event)
     })
   }
 
-  #neighbours(of: SimHost): readonly SimHost[] {
+  #neighbours(of: SimHost): readonly Neighbour[] {
     const peers = this.#options.connections.peersOf(of)
-    if (peers.length <= MESH_DEGREE) return peers
     const known = this.#mesh.get(of)
-    if (known?.of === peers) return known.to
-    const to = peers.filter(peer => this.#isChosen(of, peer) || this.#isChosen(peer, of))
-    this.#mesh.set(of, { of: peers, to })
-    return to
+    if (known?.peers === peers) return known.neighbours
+    const isSmall = peers.length <= MESH_DEGREE
+    const neighbours = peers
+      .filter(peer => isSmall || this.#isChosen(of, peer) || this.#isChosen(peer, of))
+      .map(to => ({ index: to.options.index, to }))
+    this.#mesh.set(of, { peers, neighbours })
+    return neighbours
   }
 
   /** True when `peer` is among those that `of` chose. Each chooses by a hash, so that nobody has to remember it. */

@@ -31,7 +31,10 @@ export class LivenessHost {
     this.#world = world
     this.#host = host
     this.thread = new Lane(world, DATAGRAMS_MAX)
-    this.#alarm = new Alarm(world, () => this.thread.run(() => this.#tick()))
+    this.#alarm = new Alarm(world, () => {
+      if (this.thread.isFree) this.#tick()
+      else this.thread.run(() => this.#tick())
+    })
   }
 
   get swim(): Swim | undefined {
@@ -69,6 +72,10 @@ export class LivenessHost {
 
   /** Hands an event to the liveness layer, once its thread runs. */
   hear(event: SwimEvent): void {
+    if (this.thread.isFree) {
+      this.#handle(event)
+      return
+    }
     const { life } = this.#host
     this.thread.run(() => {
       if (this.#host.life === life) this.#handle(event)

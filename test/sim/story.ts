@@ -1,6 +1,7 @@
 /** What happened in a simulation, for the one who must find out why it failed: the latest lines only. */
 export class Story {
-  readonly #lines: string[] = []
+  /** Put into words only when somebody reads them: most are never read. */
+  readonly #lines: { readonly nowMs: number; readonly who: string; readonly what: string }[] = []
   readonly #keep: number
 
   constructor(keep = 2_000) {
@@ -8,14 +9,15 @@ export class Story {
   }
 
   add(nowMs: number, who: string, what: string): void {
-    this.#lines.push(`${(nowMs / 1000).toFixed(3).padStart(9)} ${who.padEnd(8)} ${what}`)
+    this.#lines.push({ nowMs, who, what })
     if (this.#lines.length > 2 * this.#keep) this.#lines.splice(0, this.#keep)
   }
 
   /** The last `count` lines, those that name `about` only if it is given. */
   last(count = 80, about?: string): string[] {
-    const lines =
-      about === undefined ? this.#lines : this.#lines.filter(line => line.includes(about))
-    return lines.slice(-count)
+    const lines = this.#lines.map(
+      ({ nowMs, who, what }) => `${(nowMs / 1000).toFixed(3).padStart(9)} ${who.padEnd(8)} ${what}`,
+    )
+    return (about === undefined ? lines : lines.filter(line => line.includes(about))).slice(-count)
   }
 }

@@ -22,6 +22,8 @@ import { Story } from './story.ts'
 
 const REVIEW_MS = 100
 const LOOK_MS = 500
+/** In larger clusters all are looked at less often: what is looked for lasts ten seconds and more. */
+const LOOK_NODES = 250
 const SYNC_MS = 10
 
 /** Knobs of a simulated cluster. Every number is drawn from, or fixed by, the seed. */
@@ -96,7 +98,8 @@ export class World implements HostWorld {
     for (const index of nodes.keys()) this.#addHost(index, founding)
     for (const host of this.hosts) host.start()
     this.#every(REVIEW_MS, () => this.#connections.review(this.hosts, this.#nowMs))
-    this.#every(LOOK_MS, () => this.safety.look(this.hosts, this.network, this.#nowMs))
+    const lookMs = LOOK_MS * Math.max(1, options.nodes / LOOK_NODES)
+    this.#every(lookMs, () => this.safety.look(this.hosts, this.network, this.#nowMs))
   }
 
   get nowMs(): number {

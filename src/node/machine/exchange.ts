@@ -1,4 +1,4 @@
-import { isNewer, type NodeRecord } from '../../model/node-record.ts'
+import type { NodeRecord } from '../../model/node-record.ts'
 import type { NodeId } from '../../model/ids.ts'
 import { pick, type Random } from '../../util/random.ts'
 import { digest } from '../../util/keys.ts'
@@ -101,14 +101,11 @@ export class Exchange {
    * edit is not yet on this disk: nobody may be shown what may yet be taken back.
    */
   fill(to: NodeId, have: Message & { readonly kind: 'have' }): Effect[] {
-    const theirs = new Map(have.records.map(version => [version.node, version]))
-    const records = this.#book.records().flatMap(record => {
-      // The other's answer would be this very record, in place of what it has of a twin.
-      if (record.node === this.#self && this.#isCurious()) return []
-      const known = theirs.get(record.node)
-      if (known !== undefined && !isNewer(record, known)) return []
-      return [this.#book.signed(record.node)!]
-    })
+    const newer = this.#book.newerThan(have.records)
+    // The other's answer would be this very record, in place of what it has of a twin.
+    const records = this.#isCurious()
+      ? newer.filter(({ record }) => record.node !== this.#self)
+      : newer
     const update = this.#desk.isPersisting ? undefined : this.#desk.doc.since(have.vector)
     const effects: Effect[] = []
     if (update !== undefined || records.length > 0) {

@@ -74,6 +74,23 @@ export class ObservedBook {
     }))
   }
 
+  /** The records that somebody lacks who has these versions, or has an older version of. */
+  newerThan(versions: readonly RecordVersion[]): SignedRecord[] {
+    const newer: SignedRecord[] = []
+    let shared = 0
+    for (const version of versions) {
+      const own = this.#records.get(version.node)
+      if (own === undefined) continue
+      shared++
+      if (isNewer(own.record, version)) newer.push(own)
+    }
+    // Mostly both know of the same nodes, and nobody has to be looked for.
+    if (shared === this.#records.size) return newer
+    const known = new Set(versions.map(({ node }) => node))
+    for (const [node, own] of this.#records) if (!known.has(node)) newer.push(own)
+    return newer
+  }
+
   /**
    * A digest of the version of every record: 16 hex digits, equal for equal versions in whatever order they came. Kept
    * up with each change, because nodes compare it every second or two. It finds accidents; who lies could as well keep silent.
