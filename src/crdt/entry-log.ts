@@ -89,10 +89,10 @@ export function createEntryLog(): EntryLog {
   let change: { added: RawEntry[]; removed: EntryPlace[] } = { added: [], removed: [] }
   const digests = new Map<number, string>()
   /** Kept until something is written or deleted: it is compared with others' every second, and edits are rare. */
-  let vector: Uint8Array | undefined
+  let ownVector: Uint8Array | undefined
 
   doc.on('afterTransaction', transaction => {
-    vector = undefined
+    ownVector = undefined
     change = changeOf(transaction)
     for (const client of transaction.deleteSet.clients.keys()) digests.delete(client)
   })
@@ -152,13 +152,13 @@ export function createEntryLog(): EntryLog {
     clock: client => Y.getState(doc.store, client),
 
     vector() {
-      if (vector === undefined) {
+      if (ownVector === undefined) {
         const clients = [...doc.store.clients.keys()].toSorted((one, other) => one - other)
-        vector = toBytes(
+        ownVector = toBytes(
           clients.map(client => [client, Y.getState(doc.store, client), deletionsDigest(client)]),
         )
       }
-      return vector
+      return ownVector
     },
 
     since(vector, bytesMax) {
