@@ -4,7 +4,7 @@
  * The rules, in the order in which they matter:
  *
  * 0. A task whose claim has run out is stopped, and nothing starts without one, where the app asks for claims.
- * 1. A slot that exists no more, or that no node may run, is stopped.
+ * 1. A slot that exists no more, or that no node may run, is stopped; of the latter, what has served at an older revision is not.
  * 2. A slot that belongs to another node is kept until that node serves it (make
  *    before break), unless the app says it must never run twice.
  * 3. A slot that belongs here runs exactly once, at the wanted revision; the new
@@ -35,6 +35,9 @@ import { rolloutBlocker } from './rollout.ts'
 /** How long a start waits for room that handed-over tasks still hold, before they go first after all, and so do old revisions. */
 export const ROOM_PATIENCE_MS = 10_000
 
+/** Why a slot with an old task and one that may still follow it gets no third. */
+const TWO_ALREADY = 'the slot has two tasks already, one of which must end first'
+
 /** A task on this node, with what only this node knows of it. */
 export interface LocalTask {
   readonly task: Task
@@ -44,6 +47,8 @@ export interface LocalTask {
   readonly servingSinceMs?: number
   /** True when its health checks have given it up. */
   readonly mustReplace: boolean
+  /** False when nobody has been served by it yet, for sure: it was started by this run of the daemon, and has never come up. */
+  readonly hasServed: boolean
 }
 
 /** A task on another node that may still be there: its node is neither dead nor gone. */
@@ -137,6 +142,7 @@ export function plan(input: PlanInput): Plan {
   const actions: Action[] = []
   const waits: Wait[] = []
   const bySlot = groupLive(input.local)
+  const scene: Scene = { ...input, bySlot }
   let againAtMs = Infinity
 
   for (const [slot, tasks] of bySlot) {
@@ -156,18 +162,23 @@ export function plan(input: PlanInput): Plan {
   for (const [slot, tasks] of bySlot) {
     if (input.placed.get(slot) === input.self) continue
     for (const local of tasks) {
-      const { atMs, reason } = stopForeignAt(input, slot, local)
+      const { atMs, reason } = stopForeignAt(scene, slot, local)
       if (atMs <= input.nowMs) stop(actions, local, reason)
       else againAtMs = Math.min(againAtMs, atMs)
     }
   }
   for (const slot of input.own) {
-    const step = planOwn(input, slot, bySlot.get(slot) ?? [], room)
+    const step = planOwn(scene, slot, bySlot.get(slot) ?? [], room)
     actions.push(...step.actions)
     againAtMs = Math.min(againAtMs, step.againAtMs ?? Infinity)
     if (step.wait !== undefined) waits.push(step.wait)
   }
   return { actions: [...actions, ...makeRoom(input, bySlot, waits, room)], waits, againAtMs }
+}
+
+interface Scene extends PlanInput {
+  /** The tasks here that are not over, by slot. */
+  readonly bySlot: ReadonlyMap<SlotId, readonly LocalTask[]>
 }
 
 /** The tasks that are neither over nor on their way out are live; those that are stopping still hold their place. */
@@ -184,7 +195,7 @@ function groupLive(local: readonly LocalTask[]): Map<SlotId, LocalTask[]> {
 
 /** When a task whose slot is not this node's must stop, and why; Infinity while nobody knows. */
 function stopForeignAt(
-  input: PlanInput,
+  input: Scene,
   slot: SlotId,
   local: LocalTask,
 ): { readonly atMs: number; readonly reason: string } {
@@ -193,6 +204,10 @@ function stopForeignAt(
   const owner = input.placed.get(slot)
   if (owner === undefined) {
     const isUnplaced = input.unplaced.has(slot)
+    // A revision that fits nowhere, or that every node with room refuses, takes nothing away: the old one does what it can.
+    if (isUnplaced && local.task.revision !== app.revision && local.hasServed) {
+      return { atMs: local.mustReplace ? 0 : Infinity, reason: 'its health checks failed' }
+    }
     const gone =
       app.spec.mode === 'global' ? 'this node may not run it now' : 'the app was scaled down'
     const reason = isUnplaced ? 'no node may run it now' : gone
@@ -203,17 +218,60 @@ function stopForeignAt(
   if (input.isRefused(slot, local.task.revision) && !isServing(local.task)) {
     return { atMs: 0, reason: 'it failed here, and another node is to try' }
   }
-  if (isNeverTwice(app.spec)) {
-    const hold = input.gate.makeWay(slot)
-    const atMs = hold === undefined ? 0 : (hold.untilMs ?? Infinity)
-    return { atMs, reason: 'it belongs to another node, and must not run twice' }
-  }
-  const atMs = input
+  const useless = whyUseless(input, app, slot, local)
+  if (useless !== undefined) return { atMs: 0, reason: useless }
+  // Where slots change their owner faster than a task comes up, two that try are enough: the owner's, and one of before.
+  const triesElsewhere = input
     .remote(slot)
-    .filter(({ node, task }) => node === owner && task.revision === app.revision)
+    .some(({ node, task }) => node !== owner && isStaying(task) && task.id < local.task.id)
+  if (!isServing(local.task) && triesElsewhere) return { atMs: 0, reason: 'another node tries it' }
+  const here = (input.bySlot.get(slot) ?? []).map(one => ({ ...one, node: input.self }))
+  const atMs = [...here, ...input.remote(slot)]
+    .filter(other => isBetter(app, owner, other, local.task))
     .map(taker => takesOverAtMs(app, taker, local))
     .reduce((one, other) => Math.min(one, other), Infinity)
+  if (atMs > input.nowMs && isNeverTwice(app.spec)) {
+    const hold = whyNotYet(input, app, slot, [local], true) ?? input.gate.makeWay(slot)
+    const wayAtMs = hold === undefined ? 0 : Math.min(atMs, hold.untilMs ?? Infinity)
+    return { atMs: wayAtMs, reason: 'it belongs to another node, and must not run twice' }
+  }
   return { atMs, reason: 'another node runs it now' }
+}
+
+/**
+ * True when a task on a node that does not own the slot makes way for `other`: one at the wanted revision is better than one
+ * that is not. Of two alike one is enough until the owner's serves, and both their nodes have to agree on which.
+ */
+function isBetter(
+  app: WantedApp,
+  owner: NodeId,
+  { node, task: other }: RemoteTask,
+  task: Task,
+): boolean {
+  const isWanted = other.revision === app.revision
+  if (isWanted !== (task.revision === app.revision)) return isWanted
+  return node === owner || other.id < task.id
+}
+
+/**
+ * Why a task that serves nobody has no reason to be there; nothing while it may still come to serve. Without this each
+ * rollout that is superseded before it is over would leave its tasks beside the old ones, and the next one adds its own.
+ */
+function whyUseless(
+  input: Scene,
+  app: WantedApp,
+  slot: SlotId,
+  local: LocalTask,
+): string | undefined {
+  if (isServing(local.task)) return undefined
+  if (local.task.revision !== app.revision && !local.hasServed)
+    return 'a newer revision takes its place'
+  const others = [...(input.bySlot.get(slot) ?? []), ...input.remote(slot)].filter(
+    ({ task }) => task.id !== local.task.id,
+  )
+  if (others.some(({ servingSinceMs }) => servingSinceMs !== undefined))
+    return 'another task serves the slot'
+  return undefined
 }
 
 interface Step {
@@ -223,7 +281,7 @@ interface Step {
 }
 
 /** What to do about one slot that belongs here, given its live tasks. Takes the room of what it starts. */
-function planOwn(input: PlanInput, slot: SlotId, tasks: readonly LocalTask[], room: Room): Step {
+function planOwn(input: Scene, slot: SlotId, tasks: readonly LocalTask[], room: Room): Step {
   const app = input.apps.get(appOfSlot(slot))
   if (app === undefined) return { actions: [] }
   const current = tasks.filter(({ task }) => task.revision === app.revision)
@@ -231,23 +289,46 @@ function planOwn(input: PlanInput, slot: SlotId, tasks: readonly LocalTask[], ro
   const [kept, ...extra] = current
     .filter(({ task, mustReplace }) => task.state !== 'stopping' && !mustReplace)
     .toSorted(byAge)
-  const old = tasks.filter(({ task }) => task.revision !== app.revision)
+  const old = tasks.filter(({ task }) => task.revision !== app.revision).toSorted(byAge)
   const actions: Action[] = []
 
   for (const local of current)
     if (local.mustReplace) stop(actions, local, 'its health checks failed')
   for (const local of extra) stop(actions, local, 'the slot runs twice here')
-  if (kept !== undefined) {
-    let againAtMs = Infinity
-    for (const local of old) {
-      const atMs = takesOverAtMs(app, kept, local)
+  const againAtMs = old.length === 0 ? Infinity : endOld(actions, input, app, { slot, old, kept })
+  if (kept !== undefined) return { actions, againAtMs }
+  const gone = new Set(actions.map(action => (action.kind === 'stop' ? action.task : '')))
+  const staying = old.filter(({ task }) => task.state !== 'stopping' && !gone.has(task.id))
+  const next = planStart(input, app, slot, { old, staying, going, room })
+  return {
+    actions: [...actions, ...next.actions],
+    againAtMs,
+    ...(next.wait && { wait: next.wait }),
+  }
+}
+
+/** Stops the old tasks of a slot that belongs here as far as they are not needed any more, and gives when the next one will not be. */
+function endOld(
+  actions: Action[],
+  input: Scene,
+  app: WantedApp,
+  { slot, old, kept }: { slot: SlotId; old: readonly LocalTask[]; kept: LocalTask | undefined },
+): number {
+  const [, ...more] = old.filter(({ task }) => isServing(task))
+  for (const local of more) stop(actions, local, 'an older one serves until the new revision does')
+  const newer = input.remote(slot).filter(({ task }) => task.revision === app.revision)
+  let againAtMs = Infinity
+  for (const local of old) {
+    const useless = whyUseless(input, app, slot, local)
+    if (local.mustReplace) stop(actions, local, 'its health checks failed')
+    else if (useless !== undefined) stop(actions, local, useless)
+    for (const taker of kept === undefined ? newer : [kept, ...newer]) {
+      const atMs = takesOverAtMs(app, taker, local)
       if (atMs <= input.nowMs) stop(actions, local, 'a newer revision runs')
       else againAtMs = Math.min(againAtMs, atMs)
     }
-    return { actions, againAtMs }
   }
-  const next = planStart(input, app, slot, { old, going, room })
-  return { actions: [...actions, ...next.actions], ...(next.wait && { wait: next.wait }) }
+  return againAtMs
 }
 
 /**
@@ -265,13 +346,15 @@ function takesOverAtMs(
 
 interface StartContext {
   readonly old: readonly LocalTask[]
+  /** Those of them that do not end anyway. */
+  readonly staying: readonly LocalTask[]
   /** Tasks of the wanted revision that are on their way out, or about to be. */
   readonly going: readonly LocalTask[]
   readonly room: Room
 }
 
-function planStart(input: PlanInput, app: WantedApp, slot: SlotId, context: StartContext): Step {
-  const { old, going, room } = context
+function planStart(input: Scene, app: WantedApp, slot: SlotId, context: StartContext): Step {
+  const { old, staying, going, room } = context
   const wait = (reason: string, more: Partial<Wait> = {}): Step => ({
     actions: [],
     wait: { slot, reason, forRoom: false, ...more },
@@ -281,10 +364,16 @@ function planStart(input: PlanInput, app: WantedApp, slot: SlotId, context: Star
     return wait('it failed here and backs off before the next try', { untilMs: retryAtMs })
   }
   const remote = input.remote(slot)
-  const blocker = whyNotYet(input, app, slot, old, remote)
+  const stopFirst = isNeverTwice(app.spec)
+  const beside = [...staying, ...remote.filter(({ task }) => isStaying(task))]
+  if (!stopFirst && beside.length > 1) {
+    // One that serves is followed by the other, or the other goes; but neither may ever come to serve.
+    const isServed = beside.some(({ task }) => isServing(task))
+    return isServed ? wait(TWO_ALREADY) : makeWay(slot, staying, TWO_ALREADY)
+  }
+  const blocker = whyNotYet(input, app, slot, beside, stopFirst)
   if (blocker !== undefined) return wait(blocker.reason, blocker)
 
-  const stopFirst = isNeverTwice(app.spec)
   if (stopFirst && remote.some(({ task }) => !isFinal(task.state))) {
     return wait('another node still runs it, and it must not run twice')
   }
@@ -301,6 +390,8 @@ function planStart(input: PlanInput, app: WantedApp, slot: SlotId, context: Star
   const freed = room.copy()
   for (const local of [...old, ...going]) freed.release(local.spec)
   if (freed.fits(app.spec) && old.length + going.length > 0) {
+    const breaks = whyNotYet(input, app, slot, beside, true)
+    if (breaks !== undefined) return wait(breaks.reason, breaks)
     return makeWay(slot, old, 'the node has no room for both: the old task must end first')
   }
   return wait(`the node has no room yet: ${room.shortage(app.spec)}`, { forRoom: true })
@@ -313,26 +404,42 @@ function makeWay(slot: SlotId, old: readonly LocalTask[], reason: string): Step 
   return { actions, wait: { slot, reason, forRoom: false } }
 }
 
-/** Why a rollout holds the slot back. A slot whose old task does not serve anyway goes at once: nothing can be lost. */
+/**
+ * Why a rollout holds the slot back.
+ *
+ * Where the old task does not serve nothing can be lost, so the slot waits for no other one to serve; but it waits for its
+ * turn, or there would be more tasks than may be.
+ *
+ * @param beside The tasks of the slot that stay while the new one starts.
+ * @param breaksFirst True when the old task ends before the new one starts.
+ */
 function whyNotYet(
-  input: PlanInput,
+  input: Scene,
   app: WantedApp,
   slot: SlotId,
-  old: readonly LocalTask[],
-  remote: readonly RemoteTask[],
-): { reason: string; untilMs?: number } | undefined {
-  const serves =
-    old.some(({ servingSinceMs }) => servingSinceMs !== undefined) ||
-    remote.some(({ task }) => task.revision !== app.revision && isServing(task))
-  if (!serves) return undefined
+  beside: readonly Pick<LocalTask, 'task'>[],
+  breaksFirst: boolean,
+): Hold | undefined {
+  const old = beside.filter(({ task }) => task.revision !== app.revision)
+  const serves = old.some(({ task }) => isServing(task))
+  if (old.length === 0) return undefined
   const monitorMs = toMs(app.spec.update.monitor)
   let untilMs: number | undefined
   const blocker = rolloutBlocker(app.id, slot, {
     parallelism: app.spec.update.parallelism,
+    exists: other => input.placed.has(other) || input.unplaced.has(other),
     isUnplaced: other => input.unplaced.has(other),
+    isLeftOnItsWay: other => {
+      const tasks = stayingOf(input, other)
+      if (tasks.length > 1) return true
+      // One that is ill at an old revision waits for its own turn.
+      return breaksFirst && tasks.every(({ task }) => !isServing(task) && !isIll(task, app))
+    },
     isDone: other => {
-      if (hasOld(input, app, other)) return false
-      const sinceMs = servingSince(input, app, other)
+      const tasks = stayingOf(input, other)
+      if (tasks.length > 1 || tasks.some(({ task }) => task.revision !== app.revision)) return false
+      if (!serves) return true
+      const sinceMs = tasks[0]?.servingSinceMs
       if (sinceMs === undefined) return false
       if (input.nowMs - sinceMs >= monitorMs) return true
       untilMs = Math.min(untilMs ?? Infinity, sinceMs + monitorMs)
@@ -344,24 +451,19 @@ function whyNotYet(
   return { reason, ...(untilMs !== undefined && { untilMs }) }
 }
 
-/** True while a task of another revision holds the slot: one more would be above what the app asked for. */
-function hasOld(input: PlanInput, app: WantedApp, slot: SlotId): boolean {
-  return [...input.local, ...input.remote(slot)].some(
-    ({ task }) =>
-      task.slot === slot &&
-      task.revision !== app.revision &&
-      task.state !== 'stopping' &&
-      !isFinal(task.state),
+/** The tasks of a slot, here and elsewhere, that are neither over nor on their way out. */
+function stayingOf(input: Scene, slot: SlotId): (LocalTask | RemoteTask)[] {
+  return [...(input.bySlot.get(slot) ?? []), ...input.remote(slot)].filter(({ task }) =>
+    isStaying(task),
   )
 }
 
-/** Since when the slot is served at the wanted revision, here or elsewhere. */
-function servingSince(input: PlanInput, app: WantedApp, slot: SlotId): number | undefined {
-  const here = input.local.filter(({ task }) => task.slot === slot)
-  const since = [...here, ...input.remote(slot)]
-    .filter(({ task }) => task.revision === app.revision)
-    .flatMap(({ servingSinceMs }) => (servingSinceMs === undefined ? [] : [servingSinceMs]))
-  return since.length === 0 ? undefined : Math.min(...since)
+function isIll({ revision, health }: Task, app: WantedApp): boolean {
+  return revision !== app.revision && health === 'unhealthy'
+}
+
+function isStaying({ state }: Task): boolean {
+  return state !== 'stopping' && !isFinal(state)
 }
 
 /**

@@ -55,7 +55,8 @@ function check(t: Test, scene: Scene, expected: string): void {
     .map((one): LocalTask => {
       const isOld = one.task.revision !== ('2' as RevisionId)
       const mustReplace = one.task.health === 'unhealthy'
-      return { ...one, spec: isOld ? old : spec, mustReplace }
+      const hasServed = one.servingSinceMs !== undefined || one.task.message === 'ill'
+      return { ...one, spec: isOld ? old : spec, mustReplace, hasServed }
     })
   const result = plan({
     self: ME,
@@ -88,21 +89,22 @@ function check(t: Test, scene: Scene, expected: string): void {
   t.equal([...actions, ...waits].join('; '), expected)
 }
 
-/** Reads `web.0@1 running you 2500`: a task of revision 1 that has served for 2500 ms. */
+/** Reads `web.0@1 running you 2500`: a task of revision 1 that has served for 2500 ms. One that is `ill` served before. */
 function readTask(text: string): RemoteTask {
   const [name, state, node, servedMs] = words(text)
   const [slot, revision] = name!.split('@')
   const isSick = state === 'unhealthy'
+  const isIll = state === 'ill'
   const task: Task = {
     id: `/${name}` as TaskId,
     app: '/web' as AppId,
     slot: `/${slot}` as SlotId,
     revision: revision as RevisionId,
-    state: isSick ? 'running' : (state as TaskState),
+    state: isSick || isIll ? 'running' : (state as TaskState),
     health: isSick ? 'unhealthy' : servedMs === undefined ? 'unknown' : 'healthy',
     ports: [],
     sinceMs: 0,
-    message: '',
+    message: isIll ? 'ill' : '',
   }
   const since = servedMs === undefined ? {} : { servingSinceMs: NOW - Number(servedMs) }
   return { node: node as NodeId, task, ...since }
@@ -132,6 +134,15 @@ t.test('plan() stops what exists no more', async t => {
   check(t, { tasks: 'web.3@2 running me 10' }, 'stop web.3@2 (the app was scaled down)')
   const tasks = 'web.0@2 running me 10'
   check(t, { placed: 'web.0:-', tasks }, 'stop web.0@2 (no node may run it now)')
+  const useless = 'stop web.0@1 (no node may run it now)'
+  check(t, { placed: 'web.0:-', tasks: 'web.0@1 running me' }, useless)
+})
+
+t.test('plan() keeps the old task of a slot whose new revision no node may run', async t => {
+  check(t, { placed: 'web.0:-', tasks: 'web.0@1 running me 10' }, '')
+  check(t, { placed: 'web.0:-', tasks: 'web.0@1 ill me' }, '')
+  const sick = 'stop web.0@1 (its health checks failed)'
+  check(t, { placed: 'web.0:-', tasks: 'web.0@1 unhealthy me 10' }, sick)
 })
 
 t.test(
@@ -213,8 +224,112 @@ t.test('plan() lets slots change their revision one after the other', async t =>
   check(t, { placed: 'web.0:- web.1:me', tasks: old }, 'start web.1')
 })
 
-t.test('plan() lets a slot whose old task serves nobody go at once', async t => {
-  check(t, { placed: 'web.0:you web.1:me', tasks: 'web.1@1 running me' }, 'start web.1')
+t.test('plan() replaces an old task that never served at once: nothing can be lost', async t => {
+  const replaced = 'stop web.1@1 (a newer revision takes its place); start web.1'
+  check(t, { placed: 'web.0:you web.1:me', tasks: 'web.1@1 running me' }, replaced)
+  check(t, { placed: 'web.0:you web.1:me', tasks: 'web.1@1 preparing me' }, replaced)
+  const sick = 'stop web.1@1 (its health checks failed); start web.1'
+  check(t, { placed: 'web.0:you web.1:me', tasks: 'web.1@1 unhealthy me' }, sick)
+  const elsewhere = 'stop web.1@1 (a newer revision takes its place)'
+  check(t, { placed: 'web.0:you web.1:you', tasks: 'web.1@1 running me' }, elsewhere)
+})
+
+t.test(
+  'plan() lets an old task that is ill wait for its turn, but for nobody to serve',
+  async t => {
+    const placed = 'web.0:you web.1:me'
+    const wait = 'web.1: the rollout waits for /web.0 to serve the new revision'
+    check(t, { placed, tasks: 'web.1@1 ill me; web.0@1 ill you' }, wait)
+    check(t, { placed, tasks: 'web.1@1 ill me; web.0@2 preparing you' }, 'start web.1')
+    check(t, { placed, tasks: 'web.1@1 ill me' }, 'start web.1')
+  },
+)
+
+t.test('plan() keeps one old task of a slot, and none that serves nobody beside it', async t => {
+  const placed = 'web.0:you web.1:me'
+  const wait = 'web.1: the rollout waits for /web.0 to serve the new revision'
+  const first = 'web.1@0 running me 9000'
+  const older = `stop web.1@1 (an older one serves until the new revision does); ${wait}`
+  check(t, { placed, tasks: `${first}; web.1@1 running me 100` }, older)
+  const useless = `stop web.1@1 (another task serves the slot); ${wait}`
+  check(t, { placed, tasks: `${first}; web.1@1 ill me` }, useless)
+  check(t, { placed, tasks: `web.1@1 ill me; web.1@0 running you 9000` }, useless)
+})
+
+t.test('plan() gives up what serves nobody here while another task serves', async t => {
+  const useless = 'stop web.0@2 (another task serves the slot)'
+  const tasks = 'web.0@2 preparing me; web.0@1 running other 100'
+  check(t, { placed: 'web.0:you', tasks }, useless)
+})
+
+t.test('plan() leaves the slot to the owner’s old task, or to one of two others', async t => {
+  const placed = 'web.0:you'
+  const gone = 'stop web.0@1 (another node runs it now)'
+  const here = 'web.0@1 running me 9000'
+  check(t, { placed, tasks: `${here}; web.0@0 running you ${MONITOR_MS}` }, gone)
+  check(t, { placed, tasks: `${here}; web.0@3 running you ${MONITOR_MS - 1}` }, '')
+  check(t, { placed, tasks: `${here}; web.0@0 running other ${MONITOR_MS}` }, gone)
+  check(t, { placed, tasks: `${here}; web.0@3 running other ${MONITOR_MS}` }, '')
+  const [one, another] = ['web.0@2 running me 9000', 'web.0@1 running other 9000']
+  check(t, { placed, tasks: `${one}; ${another}` }, '')
+  check(t, { placed, tasks: `web.0@2 running other ${MONITOR_MS}; ${here}` }, gone)
+  const app: Partial<AppInput> = { update: { order: 'stop-first' } }
+  const gate = { makeWay: () => ({ reason: 'later' }) }
+  check(t, { placed, app, gate, tasks: `${here}; web.0@0 running you ${MONITOR_MS}` }, gone)
+})
+
+t.test('plan() lets two nodes try a slot that nobody serves, and no third', async t => {
+  const placed = 'web.0:you'
+  const here = 'web.0@2 preparing me; web.0@2 preparing you'
+  check(t, { placed, tasks: here }, '')
+  const third = `web.0@2 preparing me; web.0@1 preparing other`
+  check(t, { placed, tasks: third }, 'stop web.0@2 (another node tries it)')
+})
+
+t.test('plan() starts no third task of a slot', async t => {
+  const two = 'web.0: the slot has two tasks already, one of which must end first'
+  const old = 'web.0@1 running me 9000'
+  check(t, { placed: 'web.0:me', tasks: `${old}; web.0@2 preparing you` }, two)
+  check(t, { placed: 'web.0:me', tasks: `${old}; web.0@0 running you 100` }, two)
+  const ill = 'web.0@1 ill me; web.0@2 preparing you'
+  check(
+    t,
+    { placed: 'web.0:me', tasks: ill },
+    `stop web.0@1 (a newer revision takes its place); ${two}`,
+  )
+})
+
+t.test('plan() ends an old task once another node has served the new revision', async t => {
+  const old = 'web.0@1 running me 9000'
+  const taken = `${old}; web.0@2 running you ${MONITOR_MS}`
+  const gate: Partial<Gate> = {
+    start: (_slot, _app, hasOld) => (hasOld ? undefined : { reason: 'a move' }),
+  }
+  const ended = 'stop web.0@1 (a newer revision runs); start web.0'
+  check(t, { placed: 'web.0:me', tasks: taken, gate }, ended)
+})
+
+t.test('plan() waits for slots that a superseded rollout left on their way', async t => {
+  const placed = 'web.0:me web.1:you'
+  const wait = 'web.0: the rollout waits for /web.1 to serve the new revision'
+  const left = 'web.0@1 running me 9000; web.1@0 running you 9000; web.1@1 running you 10'
+  check(t, { placed, tasks: left }, wait)
+  const once: Partial<AppInput> = { update: { order: 'stop-first' } }
+  const down = 'web.0@1 running me 9000; web.1@1 preparing you'
+  check(t, { placed, tasks: down, app: once }, wait)
+  check(t, { placed, tasks: down }, 'start web.0')
+  const full: Partial<AppInput> = { resources: { memMb: 600 } }
+  check(t, { placed, tasks: down, app: full, oldMemMb: 600 }, wait)
+})
+
+t.test('plan() hands a task that must never run twice over when its turn comes', async t => {
+  const app: Partial<AppInput> = { update: { order: 'stop-first' } }
+  const scene = { placed: 'web.0:you web.1:you', app }
+  const gone = 'stop web.1@1 (it belongs to another node, and must not run twice)'
+  check(t, { ...scene, tasks: 'web.1@1 running me 9000; web.0@1 running you 9000' }, '')
+  check(t, { ...scene, tasks: `web.1@1 running me 9000; web.0@2 running you ${MONITOR_MS}` }, gone)
+  check(t, { ...scene, tasks: 'web.1@1 ill me; web.0@1 running you 9000' }, '')
+  check(t, { ...scene, tasks: 'web.1@1 ill me; web.0@2 preparing you' }, gone)
 })
 
 t.test('plan() replaces what its checks have given up, after its time', async t => {
@@ -304,6 +419,7 @@ t.test('plan() says when to look again at a task that is to go', async t => {
         ...readTask('web.0@2 running me 9000'),
         spec: appSchema.parse({ id: '/web', command: 'serve' }),
         mustReplace: false,
+        hasServed: true,
       },
     ],
     remote: () => [readTask('web.0@2 running you 500')],

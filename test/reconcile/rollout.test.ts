@@ -5,15 +5,19 @@ import { rolloutBlocker } from '../../src/reconcile/rollout.ts'
 
 const WEB = '/web' as AppId
 
+const no = (): boolean => false
+
 const indexOf = (slot: SlotId): number => Number(slotSuffix(slot))
 
-/** Slots by number: `d` is done, `u` has no node, `.` is on its way or before it. */
+/** Slots by number: `d` is done, `u` has no node, `.` is on its way or before it, and `l` was left on its way by another rollout. */
 function check(t: Test, slots: string, parallelism: number, expected: string): void {
   const blockers = Array.from(slots, (_, index) => {
     const blocker = rolloutBlocker(WEB, slotIdOf(WEB, index), {
       parallelism,
       isDone: slot => slots[indexOf(slot)] === 'd',
       isUnplaced: slot => slots[indexOf(slot)] === 'u',
+      isLeftOnItsWay: slot => slots[indexOf(slot)] === 'l',
+      exists: slot => indexOf(slot) < slots.length,
     })
     return blocker === undefined ? '-' : String(indexOf(blocker))
   })
@@ -35,7 +39,13 @@ t.test('rolloutBlocker() does not wait for a slot that no node can run', async t
   check(t, 'uu..', 1, '---2')
 })
 
+t.test('rolloutBlocker() counts what an earlier rollout left on its way', async t => {
+  check(t, '..l', 1, '200')
+  check(t, 'd.l.', 1, '2211')
+  check(t, '..l.l', 2, '42111')
+})
+
 t.test('rolloutBlocker() never holds a global app', async t => {
-  const view = { parallelism: 1, isDone: () => false, isUnplaced: () => false }
+  const view = { parallelism: 1, isDone: no, isUnplaced: no, isLeftOnItsWay: no, exists: no }
   t.equal(rolloutBlocker(WEB, slotIdOf(WEB, '12D3KooW' as NodeId), view), undefined)
 })

@@ -5,6 +5,7 @@ import { randomApp } from './apps.ts'
 import { Faults } from './faults.ts'
 import type { SimHost } from './host.ts'
 import { CALM } from './network.ts'
+import { RolloutWatch } from './rollout-watch.ts'
 import { stirs } from './second-pass.ts'
 import { World } from './world.ts'
 
@@ -79,8 +80,30 @@ export function runChaos(seed: number): ChaosResult {
     problems.push(...world.ledger.check(world.up))
     problems.push(...world.unanswered())
     problems.push(...stirs(world.up))
+    problems.push(...rollOut(world, random, settleMs))
   }
   return { world, problems: [...new Set([...problems, ...world.violations])], settledMs }
+}
+
+/** What goes wrong when one of the apps, on what the life has left of the cluster, gets a revision, and another one amid that. */
+function rollOut(world: World, random: Random, withinMs: number): string[] {
+  const { apps } = world.up[0]!.machine!.doc.read()
+  // Slots of a global app go all at once.
+  const app = pick(
+    [...apps.values()].filter(({ spec }) => spec.mode === 'replicated'),
+    random,
+  )
+  if (app === undefined) return []
+  const watch = new RolloutWatch({ app: app.id, hosts: world.up, isRoomy: false })
+  world.onStep = () => watch.look(world.nowMs)
+  for (const VERSION of ['first', 'second']) {
+    const spec = { ...app.spec, env: { ...app.spec.env, VERSION } }
+    world.edit(pick(world.up, random)!, { kind: 'apply', specs: [spec], message: '' })
+    world.run(3_000 * random())
+  }
+  const { unrest } = world.settle(withinMs)
+  world.onStep = undefined
+  return [...watch.violations, ...unrest]
 }
 
 /** Three to seven machines, fewer more often, because the cost goes with the square; and what their links and clocks are like. */

@@ -61,6 +61,10 @@ function wrongTasks(hosts: readonly SimHost[], up: readonly SimHost[]): string[]
       const told = record?.tasks.find(({ id }) => id === task)
       const app = slot.slice(0, slot.lastIndexOf('.'))
       const wanted = [...apps.values()].find(({ id }) => id === app)
+      const isOld = wanted !== undefined && wanted.revision !== revision
+      // What no node may run is left to an older revision that serves.
+      if (isOld && placed.placement.unplaced.has(slot) && told !== undefined && isServing(told))
+        continue
       if (owner !== host.node) found.push(`${task} runs on ${host.name}, where it does not belong`)
       else if (wanted?.revision !== revision) {
         found.push(`${task} runs on ${host.name} at an old revision`)

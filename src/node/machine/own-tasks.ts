@@ -39,6 +39,8 @@ interface Own {
   guessedFrom?: FoundTask
   startedAtMs: number
   servingSinceMs: number | undefined
+  /** False until it has served for the first time; of one that was found nobody knows, so it counts as true. */
+  hasServed: boolean
   /** When a stop that waits for clients to go elsewhere, or that failed, is to be tried. */
   stopAgainAtMs: number
   checks: CheckState[]
@@ -84,12 +86,16 @@ export class OwnTasks {
 
   /** The tasks as the plan wants them. */
   local(): LocalTask[] {
-    return Array.from(this.#tasks.values(), ({ task, spec, servingSinceMs, checks }) => ({
-      task,
-      spec,
-      mustReplace: checks.some(({ mustReplace }) => mustReplace),
-      ...(servingSinceMs !== undefined && { servingSinceMs }),
-    }))
+    return Array.from(
+      this.#tasks.values(),
+      ({ task, spec, servingSinceMs, hasServed, checks }) => ({
+        task,
+        spec,
+        hasServed,
+        mustReplace: checks.some(({ mustReplace }) => mustReplace),
+        ...(servingSinceMs !== undefined && { servingSinceMs }),
+      }),
+    )
   }
 
   has(task: TaskId): boolean {
@@ -430,6 +436,7 @@ export class OwnTasks {
       spec,
       startedAtMs: nowMs,
       servingSinceMs: undefined,
+      hasServed: !isBegun,
       stopAgainAtMs: Infinity,
       checks: [],
       probing: new Set(),
@@ -451,6 +458,7 @@ export class OwnTasks {
 
   #touch(own: Own, nowMs: number): void {
     own.servingSinceMs = isServing(own.task) ? (own.servingSinceMs ?? nowMs) : undefined
+    own.hasServed ||= own.servingSinceMs !== undefined
     this.#changes++
   }
 
