@@ -240,7 +240,8 @@ function stopForeignAt(
 
 /**
  * True when a task on a node that does not own the slot makes way for `other`: one at the wanted revision is better than one
- * that is not. Of two alike one is enough until the owner's serves, and both their nodes have to agree on which.
+ * that is not. Of two alike one is enough until the owner's serves, and both their nodes have to agree on which: of two old
+ * ones, even if they do not agree on the owner, as while an edit spreads.
  */
 function isBetter(
   app: WantedApp,
@@ -250,7 +251,7 @@ function isBetter(
 ): boolean {
   const isWanted = other.revision === app.revision
   if (isWanted !== (task.revision === app.revision)) return isWanted
-  return node === owner || other.id < task.id
+  return (isWanted && node === owner) || other.id < task.id
 }
 
 /**
@@ -316,13 +317,14 @@ function endOld(
 ): number {
   const [, ...more] = old.filter(({ task }) => isServing(task))
   for (const local of more) stop(actions, local, 'an older one serves until the new revision does')
-  const newer = input.remote(slot).filter(({ task }) => task.revision === app.revision)
+  const remote = input.remote(slot)
   let againAtMs = Infinity
   for (const local of old) {
     const useless = whyUseless(input, app, slot, local)
     if (local.mustReplace) stop(actions, local, 'its health checks failed')
     else if (useless !== undefined) stop(actions, local, useless)
-    for (const taker of kept === undefined ? newer : [kept, ...newer]) {
+    const better = remote.filter(other => isBetter(app, input.self, other, local.task))
+    for (const taker of kept === undefined ? better : [kept, ...better]) {
       const atMs = takesOverAtMs(app, taker, local)
       if (atMs <= input.nowMs) stop(actions, local, 'a newer revision runs')
       else againAtMs = Math.min(againAtMs, atMs)
