@@ -27,6 +27,12 @@ interface Neighbour {
   readonly to: SimHost
 }
 
+/** What a host's part in the spreading follows from, until that changes. */
+interface Mesh {
+  readonly peers: readonly SimHost[]
+  readonly neighbours: readonly Neighbour[]
+}
+
 /** What {@link Gossip} works with. */
 export interface GossipOptions {
   readonly time: Timeline
@@ -45,10 +51,7 @@ export interface GossipOptions {
  */
 export class Gossip {
   readonly #options: GossipOptions
-  readonly #mesh = new Map<
-    SimHost,
-    { readonly peers: readonly SimHost[]; readonly neighbours: readonly Neighbour[] }
-  >()
+  readonly #mesh = new Map<SimHost, Mesh>()
 
   constructor(options: GossipOptions) {
     this.#options = options
@@ -65,7 +68,8 @@ export class Gossip {
     const { time, network, isRelayed } = this.#options
     const { author, dueMs } = envelope
     const soonestMs = time.nowMs + network.weather.delayMs[0]
-    for (const { index, to } of this.#neighbours(from)) {
+    for (const neighbour of this.#neighbours(from)) {
+      const { index, to } = neighbour
       // Most have it by now, or will before it could come from here. Who is newer than the message asks for all there is anyhow.
       if (index >= dueMs.length || dueMs[index]! <= (isRelayed ? soonestMs : -Infinity)) continue
       // Gossipsub takes what claims to be its own, and is not, for a forgery.
@@ -76,18 +80,17 @@ export class Gossip {
         if (isRelayed && dueMs[index]! <= atMs) return
         dueMs[index] = atMs
         time.after(delayMs, () => {
-          if (from.isPowered && to.life === life) this.#arrive(to, life, envelope)
+          if (from.isPowered && to.life === life) this.#arrive(neighbour, life, envelope)
           else if (dueMs[index] === atMs) dueMs[index] = Infinity
         })
       })
     }
   }
 
-  #arrive(to: SimHost, life: number, envelope: Envelope): void {
+  #arrive({ index, to }: Neighbour, life: number, envelope: Envelope): void {
     const { author, event, dueMs } = envelope
     const { isRelayed } = this.#options
     to.onMain(() => {
-      const { index } = to.options
       if (to.life !== life || (isRelayed && dueMs[index] === -Infinity)) return
       if (to.machine?.admitted.has(author) !== true) return
       dueMs[index] = -Infinity

@@ -71,6 +71,8 @@ export class NodeMachine {
   /** True when something other than an app is new to placement. */
   #areNodesStale = true
   #isPlanStale = true
+  /** The nodes of the document that all were heard of, until a verdict may say otherwise. */
+  #acquaintedWith: Desired['nodes'] | undefined
   /** True when somebody came or went since this node last took stock. */
   #isLookDue = false
   /** When time alone changes who counts: kept, so that a tick that comes late finds it, too. */
@@ -413,6 +415,7 @@ export class NodeMachine {
     // What the record of an earlier life says of a slot's holder counts for less.
     if (this.#members.lifeOf(verdict.node) !== life) this.#noteNodes()
     if (news === undefined) return []
+    this.#acquaintedWith = undefined
     this.#split.judged(verdict.node, verdict.kind, this.#nowMs)
     this.#isPlanStale = true
     // Who is in doubt keeps its slots, as who is not: nothing is placed otherwise.
@@ -452,10 +455,7 @@ export class NodeMachine {
       this.#isPlanStale = true
     }
     if (this.#nowMs >= this.#planning.nextAtMs) this.#isPlanStale = true
-    const told = this.#book.get(this.self)
-    if (told !== undefined && told.steady !== this.#pace.steadiness(this.#nowMs).steady) {
-      this.#isRecordStale = this.#isPlanStale = true
-    }
+    if (this.#isSteadinessNews) this.#isRecordStale = this.#isPlanStale = true
     if (this.#nowMs >= this.#offerAtMs) {
       this.#offerAtMs = this.#nowMs + OFFER_INTERVAL_MS * (0.75 + this.#options.random() / 2)
       const peers = [...this.#connected].filter(node => this.#desk.admitted.has(node))
@@ -463,6 +463,18 @@ export class NodeMachine {
       if (peer !== undefined) effects.push(...this.#exchange.offerTo(peer))
     }
     return effects
+  }
+
+  /**
+   * True when the others must hear whether this node is steady. That it is, now, matters to those only who have what it waits for:
+   * else it is told with whatever comes next, for a thousand nodes that start at once would all become steady at once.
+   */
+  get #isSteadinessNews(): boolean {
+    const told = this.#book.get(this.self)
+    if (told === undefined) return false
+    const { steady } = this.#pace.steadiness(this.#nowMs)
+    if (told.steady === steady) return false
+    return steady === false || told.flapping === true || this.#planning.waits.length > 0
   }
 
   // --- Settling -----------------------------------------------------------
@@ -574,7 +586,14 @@ export class NodeMachine {
   /** True once this node has heard of every other one, or the time for that is over. */
   get #isAcquainted(): boolean {
     const { nodes } = this.#desk.doc.read()
-    return this.#members.isSettled(nodes, node => this.#book.get(node) !== undefined, this.#nowMs)
+    if (nodes === this.#acquaintedWith) return true
+    const isIt = this.#members.isSettled(
+      nodes,
+      node => this.#book.get(node) !== undefined,
+      this.#nowMs,
+    )
+    if (isIt) this.#acquaintedWith = nodes
+    return isIt
   }
 
   /** True when no other node is admitted, so that nobody could know of another run of this one. */
