@@ -2,7 +2,7 @@ import { flushCompileCache } from 'node:module'
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 
-/** V8 throws the compiled code of a function away when it was not run between two major collections (`bin/shoal`); a node that joins runs more of it later. */
+/** V8 throws compiled code away that was not run between two major collections (`bin/shoal`), and a node that joins runs some of it until then. */
 const COLLECTIONS = 8
 
 /** Between two of them, in milliseconds. Each takes about 40 ms, so that nobody who asks for a name waits longer. */
@@ -25,10 +25,7 @@ export function startTrimmingHeap(): { close(): void } {
     // Node writes it when it exits, and a daemon may never do so in order. Without it the next one loads the
     // TypeScript stripper, which takes 11 MB in each of its two threads.
     if (left === COLLECTIONS) flushCompileCache()
-    // Always for the sake of these: as a rule it would make each collection of a large heap slower.
-    setFlagsFromString('--compact-on-every-full-gc')
     collect()
-    setFlagsFromString('--no-compact-on-every-full-gc')
     if (--left === 0) clearInterval(timer)
   }, PAUSE_MS).unref()
   return { close: () => clearInterval(timer) }
