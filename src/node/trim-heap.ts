@@ -3,10 +3,10 @@ import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 
 /** V8 throws compiled code away that was not run between two major collections (`bin/shoal`), and a node that joins runs some of it until then. */
-const COLLECTIONS = 10
+const COLLECTIONS = 8
 
 /** Between two of them, in milliseconds. Each takes about 40 ms, so that nobody who asks for a name waits longer. */
-const PAUSE_MS = 6_000
+const PAUSE_MS = 4_000
 
 /**
  * Gives back what starting took: a node that is idle allocates so little that V8 would not collect for
