@@ -36,7 +36,7 @@ export interface ShoalServer extends BenchServer {
 export async function startShoal(input: DnsChildInput): Promise<ShoalServer> {
   const child = fork(join(import.meta.dirname, 'dns-child.ts'), [JSON.stringify(input)], {
     execArgv: [...daemonFlags(), '--expose-gc'],
-    env: { ...process.env, MALLOC_ARENA_MAX: '1' },
+    env: { ...process.env, MALLOC_ARENA_MAX: '1', MALLOC_MMAP_THRESHOLD_: '4096' },
   })
   const [port] = (await once(child, 'message')) as [number]
   return {

@@ -54,8 +54,14 @@ export async function createLibp2pNode(options: Libp2pNodeOptions): Promise<Libp
     transports: [tcp({ listenOpts: { noDelay: true }, dialOpts: { noDelay: true } })],
     connectionProtector: preSharedKey({ psk: pskFile(options.psk) }),
     connectionEncrypters: [noise()],
-    // Smaller than what a paused stream may hold (4 MiB), so that a slow reader holds its writer back instead of losing it.
-    streamMuxers: [yamux({ streamOptions: { maxStreamWindowSize: 1024 * 1024 } })],
+    streamMuxers: [
+      yamux({
+        // Smaller than what a paused stream may hold (4 MiB), so that a slow reader holds its writer back instead of losing it.
+        streamOptions: { maxStreamWindowSize: 1024 * 1024 },
+        // Before TCP's own end of idle connections (2 minutes) and that of NATs; not oftener, for each ping wakes two nodes twice.
+        keepAliveInterval: 55_000,
+      }),
+    ],
     connectionGater: options.gater,
     connectionManager: {
       maxConnections: 1024,
@@ -90,6 +96,8 @@ export async function createLibp2pNode(options: Libp2pNodeOptions): Promise<Libp
 
 const createGossip = gossipsub({
   globalSignaturePolicy: 'StrictSign',
+  // As anti-entropy. What a beat repairs, a mesh that lost a neighbour or a message, that repairs too; each one wakes an idle node.
+  heartbeatInterval: 2000,
   emitSelf: false,
   // To all neighbours at once: news crosses a cluster in one hop, and neighbours are bounded by the mesh.
   floodPublish: true,

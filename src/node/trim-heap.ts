@@ -2,7 +2,7 @@ import { flushCompileCache } from 'node:module'
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 
-/** V8 throws the compiled code of a function away when it was not run between six major collections. */
+/** V8 throws compiled code away that was not run between two major collections (`bin/shoal`), and a node that joins runs some of it until then. */
 const COLLECTIONS = 8
 
 /** Between two of them, in milliseconds. Each takes about 40 ms, so that nobody who asks for a name waits longer. */

@@ -118,7 +118,8 @@ class ProcessRuntime implements Runtime {
   readonly #tasks = new Map<TaskId, ProcessTask>()
   /** Tasks on their way, with the ports they will listen on. */
   readonly #starting = new Map<TaskId, Launch>()
-  readonly #timer: NodeJS.Timeout
+  /** Runs while there are tasks. */
+  #timer: NodeJS.Timeout | undefined
   #listener: ((event: RuntimeEvent) => void) | undefined
   #closed = false
 
@@ -131,7 +132,6 @@ class ProcessRuntime implements Runtime {
       ...options,
       dir: resolve(options.dir),
     }
-    this.#timer = setInterval(() => this.#poll(), this.#options.pollMs).unref()
   }
 
   /** Takes over what earlier daemons started. */
@@ -239,6 +239,7 @@ class ProcessRuntime implements Runtime {
   /** From here on the task is listed, and its end is noticed. */
   #hold(task: ProcessTask): void {
     this.#tasks.set(task.meta.task, task)
+    if (!this.#closed) this.#timer ??= setInterval(() => this.#poll(), this.#options.pollMs).unref()
     if (task.identity === undefined) task.exitCode ??= readExit(task.dir) ?? KILLED
     if (task.exitCode !== undefined || this.#closed) return
     task.watcher = watchFile(task.dir, { persistent: false }, () => this.#check(task))
@@ -375,6 +376,10 @@ class ProcessRuntime implements Runtime {
   }
 
   #poll(): void {
+    if (this.#tasks.size === 0) {
+      clearInterval(this.#timer)
+      this.#timer = undefined
+    }
     for (const task of this.#tasks.values()) {
       this.#check(task)
       for (const stream of [task.stdout, task.stderr]) {

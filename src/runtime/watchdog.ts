@@ -100,9 +100,8 @@ class WatchdogProcess implements Watchdog {
   readonly #dir: string
   readonly #self = identify(process.pid)
   readonly #writer: SheetWriter
-  readonly #timer: NodeJS.Timeout
-  /** True while there are orders in force. */
-  #isWanted: boolean
+  /** Looks after the process while there are orders in force. */
+  #timer: NodeJS.Timeout | undefined
   #starting: Promise<void> | undefined
   #failures = 0
   #isClosed = false
@@ -112,13 +111,12 @@ class WatchdogProcess implements Watchdog {
     this.#options = options
     this.#dir = folderIn(options.dataDir)
     const found = readSheet(this.#dir)
-    this.#isWanted = found.kind === 'sheet' && found.sheet.orders.length > 0
     try {
       this.#writer = new SheetWriter(this.#dir)
     } catch (error) {
       throw failed(`Cannot keep orders in ${this.#dir}: ${messageOf(error)}`, error)
     }
-    this.#timer = setInterval(() => this.#restart(), ALIVE_MS).unref()
+    this.#want(found.kind === 'sheet' && found.sheet.orders.length > 0)
   }
 
   async keep(orders: readonly Order[]): Promise<void> {
@@ -141,8 +139,8 @@ class WatchdogProcess implements Watchdog {
     } catch (error) {
       throw failed(`Cannot keep orders in ${this.#dir}: ${messageOf(error)}`, error)
     }
-    this.#isWanted = orders.length > 0
-    if (this.#isWanted) await this.#ensure()
+    this.#want(orders.length > 0)
+    if (orders.length > 0) await this.#ensure()
   }
 
   async close(): Promise<void> {
@@ -163,9 +161,18 @@ class WatchdogProcess implements Watchdog {
     }
   }
 
+  #want(isWanted: boolean): void {
+    if (isWanted) {
+      this.#timer ??= setInterval(() => this.#restart(), ALIVE_MS).unref()
+    } else {
+      clearInterval(this.#timer)
+      this.#timer = undefined
+    }
+  }
+
   /** Brings a process back that died. */
   #restart(): void {
-    if (!this.#isWanted || this.#starting !== undefined) return
+    if (this.#starting !== undefined) return
     if (performance.now() < this.#restartAtMs || this.#isThere()) return
     this.#options.log('the watchdog is gone: it is started again')
     this.#ensure().catch((error: unknown) => this.#options.log(messageOf(error)))

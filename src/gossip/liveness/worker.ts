@@ -117,14 +117,20 @@ function run(
 
   function schedule(): void {
     const atMs = swim.wakeAtMs
-    if (atMs === timerAtMs) return
+    // A timer that is early costs nothing more: Node wakes for one that was cleared, too.
+    if (atMs >= timerAtMs) return
     clearTimeout(timer)
     timerAtMs = atMs
-    if (atMs === Infinity) return
     timer = setTimeout(onTimer, Math.max(0, Math.ceil(atMs - performance.now())))
   }
 
   function onTimer(): void {
+    // What it was set for did not come, as when a probe was answered.
+    if (untaken.length === 0 && swim.wakeAtMs > performance.now()) {
+      timerAtMs = Infinity
+      schedule()
+      return
+    }
     // Read what already arrived before time is called: an answer in the buffer is an answer.
     setImmediate(() => {
       timerAtMs = Infinity
