@@ -1,5 +1,5 @@
-/** How often the watch looks, in milliseconds. Each look wakes an idle daemon: one a second is 0.01 to 0.02 % of a core. */
-const LOOK_MS = 1_000
+/** How often the watch looks, in milliseconds. Each look wakes an idle daemon, for about 0.01 % of a core a second. */
+const LOOK_MS = 500
 
 /** Shorter delays are a busy machine's everyday life, in milliseconds. */
 const STALL_MS = 250
@@ -19,7 +19,7 @@ export interface StallWatch {
 
 /**
  * Measures for how long the main thread did not run: a long computation, a starved machine, or a
- * daemon that was stopped. A stall is measured to within a second, never as longer than it was.
+ * daemon that was stopped. A stall is measured to within half a second, never as longer than it was.
  *
  * Liveness is not told: its worker runs on and answers, and finds its own stalls by its own timers.
  *
