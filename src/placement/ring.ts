@@ -47,12 +47,20 @@ export interface Ranked<Member> {
   readonly distance: number
 }
 
-/** Points in order, with an index into them. */
+/** Members with their points in order. */
 export interface Ring<Member extends RingMember> {
   /** By id. */
   readonly members: readonly Member[]
+  /** Worked out when first asked for: after most changes nobody asks a ring of which there are several. */
+  readonly places: Places
+  /** The places, if anybody has asked for them yet. */
+  readonly placesSoFar: Places | undefined
+}
+
+/** The points of a ring in order, with an index into them. */
+export interface Places {
   readonly points: Uint32Array
-  /** Of each point, the member's position in `members`. */
+  /** Of each point, the member's position in the ring's list. */
   readonly owners: Uint32Array
   /** For each bucket of places, where its first point is. */
   readonly index: Uint32Array
@@ -88,6 +96,44 @@ export function byId(one: RingMember, other: RingMember): number {
 
 /** Builds a ring of members that are in the order of {@link byId} already. */
 export function createRing<Member extends RingMember>(members: readonly Member[]): Ring<Member> {
+  return lazyRing(members, () => placesOf(members))
+}
+
+/**
+ * The ring of `members`, which are those of another `ring` but for a few that went, and with those that `came`: what
+ * {@link createRing} gives, but without sorting all points again.
+ */
+export function changeRing<Member extends RingMember>(
+  ring: Ring<Member>,
+  members: readonly Member[],
+  came: ReadonlySet<Member>,
+): Ring<Member> {
+  const { placesSoFar, members: before } = ring
+  if (placesSoFar === undefined) return createRing(members)
+  return lazyRing(members, () => changedPlaces(placesSoFar, before, members, came))
+}
+
+function lazyRing<Member extends RingMember>(
+  members: readonly Member[],
+  make: () => Places,
+): Ring<Member> {
+  let places: Places | undefined
+  let makeOnce: (() => Places) | undefined = make
+  return {
+    members,
+    get places() {
+      places ??= makeOnce!()
+      // What it was made from must not be kept.
+      makeOnce = undefined
+      return places
+    },
+    get placesSoFar() {
+      return places
+    },
+  }
+}
+
+function placesOf(members: readonly RingMember[]): Places {
   const count = members.length * POINTS
   // Point and owner packed into one exact integer: plain numbers sort much faster than objects.
   const packed = new Float64Array(count)
@@ -105,25 +151,23 @@ export function createRing<Member extends RingMember>(members: readonly Member[]
     points[at] = point
     owners[at] = packed[at]! - point * OWNERS_MAX
   }
-  return indexed({ members, points, owners })
+  return indexed(points, owners)
 }
 
-/**
- * The ring of `members`, which are those of another `ring` but for a few that went, and with those that `came`: what
- * {@link createRing} gives, but without sorting all points again.
- */
-export function changeRing<Member extends RingMember>(
-  ring: Ring<Member>,
-  members: readonly Member[],
-  came: ReadonlySet<Member>,
-): Ring<Member> {
-  // Where each member of the old ring is now; those that went are nowhere.
-  const places = new Int32Array(ring.members.length).fill(-1)
-  for (let old = 0, place = 0; place < members.length; place++) {
-    const member = members[place]!
+/** The places after a change: the old ones without those of members that went, and the new ones in their order between them. */
+function changedPlaces(
+  old: Places,
+  before: readonly RingMember[],
+  members: readonly RingMember[],
+  came: ReadonlySet<RingMember>,
+): Places {
+  // Where each of the members from before is now; those that went are nowhere.
+  const positions = new Int32Array(before.length).fill(-1)
+  for (let from = 0, position = 0; position < members.length; position++) {
+    const member = members[position]!
     if (came.has(member)) continue
-    while (ring.members[old] !== member) old++
-    places[old++] = place
+    while (before[from] !== member) from++
+    positions[from++] = position
   }
   const added = members
     .flatMap((member, owner) =>
@@ -139,10 +183,10 @@ export function changeRing<Member extends RingMember>(
     points[at] = point
     owners[at++] = owner
   }
-  for (let old = 0; old < ring.points.length; old++) {
-    const owner = places[ring.owners[old]!]!
+  for (let from = 0; from < old.points.length; from++) {
+    const owner = positions[old.owners[from]!]!
     if (owner === -1) continue
-    const point = ring.points[old]!
+    const point = old.points[from]!
     for (; next < added.length; next++) {
       const other = added[next]!
       if (other.point > point || (other.point === point && other.owner > owner)) break
@@ -151,15 +195,11 @@ export function changeRing<Member extends RingMember>(
     put(point, owner)
   }
   for (const { point, owner } of added.slice(next)) put(point, owner)
-  return indexed({ members, points, owners })
+  return indexed(points, owners)
 }
 
 /** Adds the index to points that are in order. */
-function indexed<Member extends RingMember>({
-  members,
-  points,
-  owners,
-}: Pick<Ring<Member>, 'members' | 'points' | 'owners'>): Ring<Member> {
+function indexed(points: Uint32Array, owners: Uint32Array): Places {
   const count = points.length
   const bits = Math.min(20, 33 - Math.clz32(count))
   const shift = 32 - bits
@@ -168,7 +208,7 @@ function indexed<Member extends RingMember>({
     while (at < count && points[at]! >>> shift < bucket) at++
     index[bucket] = at
   }
-  return { members, points, owners, index, shift }
+  return { points, owners, index, shift }
 }
 
 /** The probes of what has the given hash. */
@@ -204,7 +244,8 @@ export function nearest<Member extends RingMember>(
 
 /** The nearest member of a ring that is not empty: what {@link nearest} gives first, but faster. */
 export function closest<Member extends RingMember>(ring: Ring<Member>, probes: Probes): Member {
-  const { members, points, owners, index, shift } = ring
+  const { members } = ring
+  const { points, owners, index, shift } = ring.places
   const count = points.length
   let place = probes.start >>> 0
   let best = members.length
@@ -225,7 +266,7 @@ export function closest<Member extends RingMember>(ring: Ring<Member>, probes: P
 }
 
 /** Position of the first point at `place` or after it. */
-function seek({ points, index, shift }: Ring<RingMember>, place: number): number {
+function seek({ points, index, shift }: Places, place: number): number {
   let at = index[place >>> shift]!
   while (at < points.length && points[at]! < place) at++
   return at === points.length ? 0 : at
@@ -252,6 +293,7 @@ function walk<Member extends RingMember>(
   { start, stride }: Probes,
   count: number,
 ): Ranked<Member>[] {
+  const { points, owners } = ring.places
   const places: number[] = []
   const ats: number[] = []
   for (
@@ -260,7 +302,7 @@ function walk<Member extends RingMember>(
     probe++, place = (place + stride) >>> 0
   ) {
     places.push(place)
-    ats.push(seek(ring, place))
+    ats.push(seek(ring.places, place))
   }
   const found: Ranked<Member>[] = []
   const seen = new Set<number>()
@@ -269,14 +311,14 @@ function walk<Member extends RingMember>(
     let distance = Infinity
     for (let probe = 0; probe < PROBES; probe++) {
       const at = ats[probe]!
-      const other = (ring.points[at]! - places[probe]!) >>> 0
+      const other = (points[at]! - places[probe]!) >>> 0
       if (other > distance) continue
-      if (other === distance && ring.owners[at]! >= ring.owners[ats[next]!]!) continue
+      if (other === distance && owners[at]! >= owners[ats[next]!]!) continue
       next = probe
       distance = other
     }
-    const owner = ring.owners[ats[next]!]!
-    ats[next] = (ats[next]! + 1) % ring.points.length
+    const owner = owners[ats[next]!]!
+    ats[next] = (ats[next]! + 1) % points.length
     if (seen.has(owner)) continue
     seen.add(owner)
     found.push({ member: ring.members[owner]!, distance })
