@@ -29,8 +29,12 @@ interface Neighbour {
 
 /** What a host's part in the spreading follows from, until that changes. */
 interface Mesh {
-  readonly peers: readonly SimHost[]
-  readonly neighbours: readonly Neighbour[]
+  peers: readonly SimHost[]
+  neighbours: readonly Neighbour[]
+  admitted: ReadonlySet<NodeId> | undefined
+  /** True when these are admitted: so many machines, which were all. */
+  isAll: boolean
+  machines: number
 }
 
 /** What {@link Gossip} works with. */
@@ -38,8 +42,8 @@ export interface GossipOptions {
   readonly time: Timeline
   readonly network: Network
   readonly connections: Connections
-  /** How many machines there are. */
-  readonly size: () => number
+  /** All machines, by index. */
+  readonly hosts: readonly SimHost[]
   /** False to have each message go to the author's own peers only, and no further. */
   readonly isRelayed: boolean
 }
@@ -51,14 +55,15 @@ export interface GossipOptions {
  */
 export class Gossip {
   readonly #options: GossipOptions
-  readonly #mesh = new Map<SimHost, Mesh>()
+  /** By the index of the host. */
+  readonly #meshes: Mesh[] = []
 
   constructor(options: GossipOptions) {
     this.#options = options
   }
 
   publish(from: SimHost, message: Message): void {
-    const dueMs = new Float64Array(this.#options.size()).fill(Infinity)
+    const dueMs = new Float64Array(this.#options.hosts.length).fill(Infinity)
     dueMs[from.options.index] = -Infinity
     const event: NodeEvent = { kind: 'received', from: from.node, message }
     this.#pass(from, { author: from.node, event, dueMs })
@@ -92,7 +97,7 @@ export class Gossip {
     const { isRelayed } = this.#options
     to.onMain(() => {
       if (to.life !== life || (isRelayed && dueMs[index] === -Infinity)) return
-      if (to.machine?.admitted.has(author) !== true) return
+      if (!this.#admits(to, author)) return
       dueMs[index] = -Infinity
       if (isRelayed) this.#pass(to, envelope)
       to.take(event)
@@ -100,15 +105,40 @@ export class Gossip {
   }
 
   #neighbours(of: SimHost): readonly Neighbour[] {
+    const mesh = this.#meshOf(of)
     const peers = this.#options.connections.peersOf(of)
-    const known = this.#mesh.get(of)
-    if (known?.peers === peers) return known.neighbours
+    if (mesh.peers === peers) return mesh.neighbours
     const isSmall = peers.length <= MESH_DEGREE
-    const neighbours = peers
+    mesh.peers = peers
+    mesh.neighbours = peers
       .filter(peer => isSmall || this.#isChosen(of, peer) || this.#isChosen(peer, of))
       .map(to => ({ index: to.options.index, to }))
-    this.#mesh.set(of, { peers, neighbours })
-    return neighbours
+    return mesh.neighbours
+  }
+
+  /** True when a daemon runs there that admits the author. Where all are admitted, as nearly always, nobody is looked up. */
+  #admits({ machine, options }: SimHost, author: NodeId): boolean {
+    if (machine === undefined) return false
+    const { admitted } = machine
+    const mesh = this.#meshes[options.index]
+    const isKnown =
+      mesh?.admitted === admitted && mesh.machines === this.#options.hosts.length && mesh.isAll
+    return isKnown || admitted.has(author)
+  }
+
+  #meshOf({ options: { index }, machine }: SimHost): Mesh {
+    let mesh = this.#meshes[index]
+    if (mesh === undefined) {
+      mesh = { peers: [], neighbours: [], admitted: undefined, isAll: false, machines: 0 }
+      this.#meshes[index] = mesh
+    }
+    const { hosts } = this.#options
+    if (mesh.admitted !== machine?.admitted || mesh.machines !== hosts.length) {
+      mesh.admitted = machine?.admitted
+      mesh.machines = hosts.length
+      mesh.isAll = hosts.every(({ node }) => mesh.admitted?.has(node) === true)
+    }
+    return mesh
   }
 
   /** True when `peer` is among those that `of` chose. Each chooses by a hash, so that nobody has to remember it. */

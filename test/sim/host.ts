@@ -98,6 +98,8 @@ export class SimHost {
   /** Since when the daemon runs, or does not. */
   sinceMs = 0
   isLeaving = false
+  /** How many events it took in the present second. */
+  readonly rate = { second: -1, events: 0 }
   /** When the machine froze last, and when it thaws or did; 0 for never. */
   frozenSinceMs = 0
   thawsAtMs = 0

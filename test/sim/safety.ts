@@ -35,7 +35,6 @@ export class Safety {
   readonly #doubted = new Set<TaskId>()
   /** Machines that found that another one has their key, and stop what they started. */
   readonly #halted = new WeakSet<SimHost>()
-  readonly #rates = new WeakMap<SimHost, { second: number; events: number }>()
 
   handled(
     host: SimHost,
@@ -181,9 +180,11 @@ export class Safety {
   /** (10) Nothing goes round in circles. */
   #checkRate(host: SimHost, event: NodeEvent, nowMs: number): void {
     const second = Math.floor(nowMs / 1000)
-    const rate = this.#rates.get(host)
-    if (rate?.second !== second) this.#rates.set(host, { second, events: 1 })
-    else if (++rate.events === EVENTS_PER_SECOND_MAX) {
+    const { rate } = host
+    if (rate.second !== second) {
+      rate.second = second
+      rate.events = 1
+    } else if (++rate.events === EVENTS_PER_SECOND_MAX) {
       this.#fail(10, `${host.name} handles ${rate.events} events a second, the last ${event.kind}`)
     }
   }

@@ -90,7 +90,7 @@ export class World implements HostWorld {
       time: this,
       network: this.network,
       connections: this.#connections,
-      size: () => this.hosts.length,
+      hosts: this.hosts,
       isRelayed: options.isRelayed ?? true,
     })
     const nodes = Array.from({ length: options.nodes }, (_, index) => nodeOf(index))
