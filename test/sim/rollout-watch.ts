@@ -52,7 +52,7 @@ interface SlotState {
  * old task has to end before the new one starts, `parallelism` slots at once.
  *
  * Not counted are tasks on their way out; a slot that moves from node to node at the wanted revision, which the budget of
- * moves bounds; slots that lost their task by itself, by its end or by its checks; and those whose task went, after the patience of
+ * moves bounds; slots that lost their task by itself, by its end or by its checks, before all could hear of it; and those whose task went, after the patience of
  * a plan, because another slot that belongs there had no room.
  *
  * While an edit or a refusal spreads, nodes go by different facts, and nobody can know what another one does at this very moment.
@@ -72,6 +72,8 @@ export class RolloutWatch {
   readonly #present = new Map<SlotId, number>()
   /** Slots that were on their way when all had heard of the latest edit. */
   #carried: ReadonlySet<SlotId> = new Set()
+  /** When a task that served a slot ended by itself, or was given up by its checks. */
+  readonly #brokenAtMs = new Map<SlotId, number>()
   /** Slots that are not served because their task was made to end. */
   readonly #taken = new Set<SlotId>()
   /** What any node has gone by since the last time that all agreed. */
@@ -209,9 +211,13 @@ export class RolloutWatch {
     const serving = live.filter(({ task }) => isServing(task))
     const since = new Map(serving.map(({ task }) => [task.id, before.get(task.id) ?? nowMs]))
     this.#serving.set(slot, since)
-    const taken = [...before.keys()].filter(id => !since.has(id) && this.#wasTaken(id, apps))
+    const gone = [...before.keys()].filter(id => !since.has(id))
+    const taken = gone.filter(id => this.#wasTaken(id, apps))
+    if (gone.some(id => this.#hasBroken(id))) this.#brokenAtMs.set(slot, nowMs)
+    // Who makes way cannot know that the task it makes way for ended at this very moment.
+    const isHeard = nowMs - (this.#brokenAtMs.get(slot) ?? -Infinity) > HEARD_MS
     if (serving.length > 0 || !isWanted) this.#taken.delete(slot)
-    else if (before.size > 0 && taken.length === before.size) this.#taken.add(slot)
+    else if (before.size > 0 && taken.length === before.size && isHeard) this.#taken.add(slot)
     const mayBreak = apps.some(({ spec }) => isNeverTwice(spec))
     if (taken.length === 0 || serving.length === 0 || !isWanted || mayBreak) return
     const isNew = serving.every(({ task }) =>
@@ -225,10 +231,23 @@ export class RolloutWatch {
     }
   }
 
+  #taskOf(id: TaskId): Task | undefined {
+    for (const { tasks } of this.#records.values()) {
+      const task = tasks.find(one => one.id === id)
+      if (task !== undefined) return task
+    }
+    return undefined
+  }
+
+  /** True for a task that ended by itself, or does what no check allows. */
+  #hasBroken(id: TaskId): boolean {
+    const task = this.#taskOf(id)
+    return task === undefined || task.state === 'failed' || task.state === 'running'
+  }
+
   /** True for a task of an older revision that was made to end, though its checks did not give it up. */
   #wasTaken(id: TaskId, apps: readonly DesiredApp[]): boolean {
-    const tasks = [...this.#records.values()].flatMap(record => record.tasks)
-    const task = tasks.find(one => one.id === id)
+    const task = this.#taskOf(id)
     // It is always seen to stop before it is gone; what ends by itself may be gone at once.
     if (task === undefined || apps.some(({ revision }) => revision === task.revision)) return false
     const isForRoom = !this.#options.isRoomy && task.message.startsWith('its room is needed')
@@ -238,6 +257,7 @@ export class RolloutWatch {
   #forget(slot: SlotId): void {
     this.#serving.delete(slot)
     this.#taken.delete(slot)
+    this.#brokenAtMs.delete(slot)
     this.#present.delete(slot)
   }
 
