@@ -28,8 +28,8 @@ t.test('changeRing() gives what createRing() gives, whoever came and went', asyn
       const [ring, unasked] = [createRing(old!), createRing(old!)]
       t.ok(ring.places)
       const wanted = createRing(members!)
-      for (const before of [ring, unasked]) {
-        const changed = changeRing(before, members!, came)
+      for (const from of [ring, unasked]) {
+        const changed = changeRing(from, members!, came)
         t.strictSame(changed.members, wanted.members)
         t.strictSame(changed.places, wanted.places)
       }
