@@ -111,7 +111,7 @@ export class DockerCluster {
   async untilSettled(
     app: string,
     instances: number,
-    { hosts = this.hosts, timeoutMs = 60_000 }: SettleOptions = {},
+    { hosts = this.hosts, timeoutMs = 60_000, revision }: SettleOptions = {},
   ): Promise<TaskLine[]> {
     let settled: TaskLine[] = []
     await eventually(`${app} runs ${instances} times`, timeoutMs, async () => {
@@ -123,6 +123,7 @@ export class DockerCluster {
         settled.length === instances &&
         new Set(settled.map(({ slot }) => slot)).size === instances &&
         settled.every(({ state, health }) => state === 'running' && isFine(health)) &&
+        settled.every(task => revision === undefined || task.revision === revision) &&
         views.every(view => isDeepStrictEqual(tasksOf(view), tasksOf(settled))) &&
         isDeepStrictEqual(running.toSorted(), tasksOf(settled))
       return isRight ? undefined : { views: views.map(brief), containers }
@@ -156,6 +157,8 @@ export interface SettleOptions {
   readonly hosts?: readonly TestHost[]
   /** @default 60000 ms */
   readonly timeoutMs?: number
+  /** The revision that all are at in the end. @default any: amid a rollout an app may look settled between two slots */
+  readonly revision?: string
 }
 
 /** The part of the engine's answer that the tests read. */

@@ -151,7 +151,7 @@ t.test('docker: network faults on three hosts', onDockerHosts(), async t => {
         })
         t.match(await cluster.shoal(host, 'status'), /conflict {2}\/hello/)
       }
-      const tasks = await cluster.untilSettled(APP, 6, { timeoutMs: 90_000 })
+      const tasks = await cluster.untilSettled(APP, 6, { timeoutMs: 90_000, revision: winner })
       t.comment(`and each slot once after ${seconds(healedMs).toFixed(1)} s`)
       t.strictSame(new Set(tasks.map(({ revision }) => revision)), new Set([winner]))
       const { spec } = await askDaemon<AppAnswer>(three, `/v1/app?app=${APP}`)
