@@ -240,8 +240,7 @@ function stopForeignAt(
 
 /**
  * True when a task on a node that does not own the slot makes way for `other`: one at the wanted revision is better than one
- * that is not. Of two alike one is enough until the owner's serves, and both their nodes have to agree on which: of two old
- * ones, even if they do not agree on the owner, as while an edit spreads.
+ * that is not. Of two alike one is enough until the owner's serves, and both their nodes have to agree on which.
  */
 function isBetter(
   app: WantedApp,
@@ -251,7 +250,7 @@ function isBetter(
 ): boolean {
   const isWanted = other.revision === app.revision
   if (isWanted !== (task.revision === app.revision)) return isWanted
-  return (isWanted && node === owner) || other.id < task.id
+  return node === owner || other.id < task.id
 }
 
 /**
@@ -317,14 +316,13 @@ function endOld(
 ): number {
   const [, ...more] = old.filter(({ task }) => isServing(task))
   for (const local of more) stop(actions, local, 'an older one serves until the new revision does')
-  const remote = input.remote(slot)
+  const newer = input.remote(slot).filter(({ task }) => task.revision === app.revision)
   let againAtMs = Infinity
   for (const local of old) {
     const useless = whyUseless(input, app, slot, local)
     if (local.mustReplace) stop(actions, local, 'its health checks failed')
     else if (useless !== undefined) stop(actions, local, useless)
-    const better = remote.filter(other => isBetter(app, input.self, other, local.task))
-    for (const taker of kept === undefined ? better : [kept, ...better]) {
+    for (const taker of kept === undefined ? newer : [kept, ...newer]) {
       const atMs = takesOverAtMs(app, taker, local)
       if (atMs <= input.nowMs) stop(actions, local, 'a newer revision runs')
       else againAtMs = Math.min(againAtMs, atMs)

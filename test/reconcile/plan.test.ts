@@ -262,7 +262,7 @@ t.test('plan() gives up what serves nobody here while another task serves', asyn
   check(t, { placed: 'web.0:you', tasks }, useless)
 })
 
-t.test('plan() keeps one of two old tasks on two nodes, whoever owns the slot', async t => {
+t.test('plan() leaves the slot to the owner’s old task, or to one of two others', async t => {
   const placed = 'web.0:you'
   const gone = 'stop web.0@1 (another node runs it now)'
   const here = 'web.0@1 running me 9000'
@@ -273,7 +273,6 @@ t.test('plan() keeps one of two old tasks on two nodes, whoever owns the slot', 
   const [one, another] = ['web.0@2 running me 9000', 'web.0@1 running other 9000']
   check(t, { placed, tasks: `${one}; ${another}` }, '')
   check(t, { placed, tasks: `web.0@2 running other ${MONITOR_MS}; ${here}` }, gone)
-  check(t, { placed, tasks: `${here}; web.0@3 running you ${MONITOR_MS}` }, '')
   const app: Partial<AppInput> = { update: { order: 'stop-first' } }
   const gate = { makeWay: () => ({ reason: 'later' }) }
   check(t, { placed, app, gate, tasks: `${here}; web.0@0 running you ${MONITOR_MS}` }, gone)
