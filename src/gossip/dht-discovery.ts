@@ -44,7 +44,8 @@ export interface DhtDiscovery {
 const NONCE_BYTES = 32
 const PROOF_BYTES = 32
 const HELLO_BYTES_MAX = 8192
-const MEETING_MS = 10_000
+/** Four short messages. Of two connections that both ends make at once one may lie dead, and who joins has twenty seconds for all its tries. */
+const MEETING_MS = 3_000
 const CONNECTIONS_MAX = 64
 // Hyperswarm looks once and then every 10 min: two nodes that start together would miss each other until then.
 const LOOK = { initialMs: 1000, factor: 2, maxMs: 600_000 }
