@@ -11,7 +11,6 @@ export async function up(choices: NodeChoices): Promise<void> {
   const log = createLog()
   const daemon = await startDaemon(choices, log)
   const { name, cluster, ports, options } = daemon
-  log.info({ name, cluster, advertise: options.advertise, ports }, 'up')
   const stop = (signal: NodeJS.Signals): void => {
     log.info({ signal }, 'stopping: the tasks run on')
     daemon.close().catch((error: unknown) => {
@@ -21,6 +20,8 @@ export async function up(choices: NodeChoices): Promise<void> {
   }
   process.once('SIGTERM', stop)
   process.once('SIGINT', stop)
+  // Not before: whoever reads this may send a signal at once, and one that nobody listens for ends the daemon without order.
+  log.info({ name, cluster, advertise: options.advertise, ports }, 'up')
   const { broken } = await daemon.ended
   log.info('down')
   if (broken !== undefined) note(`shoal: ${broken.message}`)
