@@ -14,6 +14,7 @@ import { Daemon, DEADLINE_MS, LoopbackCluster, shoal, until } from './loopback-c
 /** Starts a daemon that must not come up; the one line that it ends with. */
 async function refusal(daemon: Daemon, ...flags: readonly string[]): Promise<string> {
   await daemon.begin(...flags)
+  await until(`${daemon.name} ends`, DEADLINE_MS, () => (daemon.isRunning ? undefined : true))
   const code = await daemon.exited()
   if (code !== 1) throw new Error(`it exited with ${code}: ${daemon.log.join('\n')}`)
   const said = daemon.log.filter(line => line.startsWith('shoal: '))
