@@ -27,6 +27,9 @@ export class Members {
   readonly #verdicts = new Map<NodeId, KnownVerdict>()
   /** Those of the verdicts that are not `alive`: in a cluster that is well there are none to look through. */
   readonly #away = new Map<NodeId, KnownVerdict>()
+  /** Who is admitted, once that was said; and of whom there are verdicts though they are not, for these may be back. */
+  #admitted: ReadonlySet<NodeId> | undefined
+  readonly #outside = new Set<NodeId>()
   /** A node that was not heard of when this was looked for last. */
   #unheard: NodeId | undefined
   #changes = 0
@@ -64,6 +67,7 @@ export class Members {
     const wasPresent = this.isPresent(node)
     const verdict = { kind, incarnation, sinceMs }
     this.#verdicts.set(node, verdict)
+    if (this.#admitted?.has(node) === false) this.#outside.add(node)
     if (kind === 'alive') this.#away.delete(node)
     else this.#away.set(node, verdict)
     if (!wasPresent && this.isPresent(node)) this.#foundAtMs = nowMs
@@ -72,22 +76,25 @@ export class Members {
     return before === undefined ? {} : { before }
   }
 
-  /** Forgets who is admitted no more. */
-  keepOnly(nodes: { has(node: NodeId): boolean }): void {
-    for (const map of [this.#verdicts, this.#away]) {
-      for (const node of map.keys()) if (!nodes.has(node)) map.delete(node)
-    }
+  /** Takes who is admitted from now on. Verdicts stay: liveness does not repeat what it said of a node that is out for a moment. */
+  admit(nodes: ReadonlySet<NodeId>): void {
+    this.#admitted = nodes
+    this.#outside.clear()
+    for (const node of this.#verdicts.keys()) if (!nodes.has(node)) this.#outside.add(node)
   }
 
-  /** Who is dead, how many nodes are there, this one included, and how many of them are in doubt. */
+  /** Of the admitted: who is dead, how many are there, this one included, and how many of these are in doubt. */
   census(): { readonly dead: NodeId[]; readonly present: number; readonly doubted: number } {
     const dead: NodeId[] = []
-    let doubted = 0
+    let [doubted, left] = [0, 0]
     for (const [node, { kind }] of this.#away) {
+      if (this.#outside.has(node)) continue
       if (kind === 'dead') dead.push(node)
       else if (kind === 'suspect') doubted++
+      else left++
     }
-    return { dead, present: 1 + this.#verdicts.size - this.#away.size + doubted, doubted }
+    const heardOf = this.#verdicts.size - this.#outside.size
+    return { dead, present: 1 + heardOf - dead.length - left, doubted }
   }
 
   /** What is known of a node; nothing when it was never heard of. A node never doubts itself. */

@@ -128,6 +128,7 @@ export class NodeMachine {
     })
     this.#placing = new Placing(self)
     this.#members = new Members(self, nowMs)
+    this.#members.admit(this.#desk.admitted)
     this.#own = new OwnTasks({ self, random })
     this.#record = new OwnRecord(options)
     const isFirstStart = options.incarnation === 1
@@ -359,7 +360,7 @@ export class NodeMachine {
     if (!effects.some(({ kind }) => kind === 'admit')) return
     const stays = { has: (node: NodeId) => node === this.self || this.#desk.admitted.has(node) }
     this.#book.keepOnly(stays)
-    this.#members.keepOnly(stays)
+    this.#members.admit(this.#desk.admitted)
     this.#split.keepOnly(stays)
     this.#isLookDue = true
   }
