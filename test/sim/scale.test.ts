@@ -1,5 +1,7 @@
 import t from 'tap'
+import { START_GRACE_MS } from '../../src/node/machine/members.ts'
 import { runScale } from './scale.ts'
+import { World } from './world.ts'
 
 t.test('sixty nodes form, run work, are edited and lose some of theirs', async t => {
   const result = runScale({
@@ -23,5 +25,24 @@ t.test('sixty nodes form, run work, are edited and lose some of theirs', async t
   t.ok(
     Math.max(...result.editMs) < 500,
     `the last node had an edit after ${Math.max(...result.editMs)} ms`,
+  )
+})
+
+t.test('who starts places once it has heard of all, and in time where it does not', async t => {
+  const nodes = 12
+  const world = new World({ seed: 3, nodes })
+  const silent = world.hosts[nodes - 1]!
+  silent.powerOff()
+  const early: string[] = []
+  world.onSettled = ({ name, machine }) => {
+    const { placed, book } = machine!
+    if (placed.input.nodes.length > 0 && book.records().length < nodes) early.push(name)
+  }
+  world.run(START_GRACE_MS - 500)
+  t.strictSame(early, [], 'one was never heard of, so nobody has placed anything')
+  world.run(2_000)
+  t.strictSame(
+    world.up.map(({ machine }) => machine!.placed.input.nodes.length),
+    Array.from(world.up, () => nodes - 1),
   )
 })
