@@ -47,11 +47,29 @@ export async function startMdnsDiscovery({
   // Started and stopped like any libp2p component, but by hand: its failing must not stop the node.
   try {
     await start(service)
+    scanRarely(service)
   } catch (cause) {
     complain(cause)
   }
   return {
     close: () => stop(service).catch(complain),
+  }
+}
+
+/**
+ * multicast-dns reads the interfaces of the machine every five seconds, to listen on new ones, too. While an engine makes
+ * networks that takes the main thread a tenth of a second each time, for the kernel lets one at a time at them. So they are read
+ * as often as others are asked for. The library has no setting for it; a release that names its parts otherwise scans as before.
+ */
+function scanRarely(service: unknown): void {
+  const { mdns } = service as { readonly mdns?: { update?: () => void } }
+  const scan = mdns?.update
+  if (mdns === undefined || scan === undefined) return
+  let scannedAtMs = -Infinity
+  mdns.update = () => {
+    if (performance.now() - scannedAtMs < QUERY_MS) return
+    scannedAtMs = performance.now()
+    scan()
   }
 }
 

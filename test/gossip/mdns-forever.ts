@@ -4,6 +4,7 @@
  * own, because it is started in the network of another machine.
  */
 
+import os from 'node:os'
 import { startLibp2pTransport } from '../../src/gossip/libp2p-transport.ts'
 import { createNodeKey } from '../../src/util/keys.ts'
 
@@ -11,6 +12,25 @@ const [number = '', address = '', cluster = ''] = process.argv.slice(2)
 const seedOf = (n: number): Uint8Array => new Uint8Array(32).fill(n)
 const admitted = new Set([1, 2].map(n => createNodeKey(seedOf(n)).node))
 const tell = (told: object): void => void process.stdout.write(`${JSON.stringify(told)}\n`)
+
+/** The scan of multicast-dns, which is due every five seconds, comes every 20 ms; after ten we tell how often it read the interfaces. */
+const SCAN_MS = 5_000
+const TICKS = 10
+let reads = 0
+const { networkInterfaces } = os
+os.networkInterfaces = () => {
+  if (new Error().stack?.includes('multicast-dns') === true) reads++
+  return networkInterfaces()
+}
+const every = globalThis.setInterval
+globalThis.setInterval = ((scan: () => void, ms: number) => {
+  if (ms !== SCAN_MS) return every(scan, ms)
+  let ticks = 0
+  return every(() => {
+    scan()
+    if (++ticks === TICKS) tell({ reads: String(reads) })
+  }, 20)
+}) as typeof setInterval
 
 const transport = await startLibp2pTransport({
   cluster,
