@@ -1,4 +1,7 @@
+import { request } from 'node:http'
+import { createInterface } from 'node:readline'
 import { mustAsk } from '../testbed/engine-api.ts'
+import { until } from '../testbed/process-table.ts'
 import type { TestHost } from '../testbed/test-host.ts'
 
 /** A container that runs, as its engine tells. */
@@ -56,5 +59,65 @@ export async function awaitRunning(
     }
     // oxlint-disable-next-line eslint/no-await-in-loop
     await new Promise(resolve => setTimeout(resolve, ASK_MS))
+  }
+}
+
+/**
+ * Hears the engines tell what starts and ends. While many containers start, asking again and again what runs
+ * costs the engines a sixth of two processors, which whoever starts them then does not have.
+ */
+export class StartWatch implements Disposable {
+  readonly #hosts: readonly TestHost[]
+  readonly #label: string
+  readonly #running = new Set<string>()
+  readonly #ending = new AbortController()
+  /** When the last one of them started, by `performance.now()`. */
+  #lastMs = -Infinity
+
+  private constructor(hosts: readonly TestHost[], label: string) {
+    this.#hosts = hosts
+    this.#label = label
+  }
+
+  /** Listens to these hosts, for containers with a label. None of them may run yet. */
+  static async open(hosts: readonly TestHost[], label: string): Promise<StartWatch> {
+    const watch = new StartWatch(hosts, label)
+    await Promise.all(hosts.map(async host => await watch.#listen(host)))
+    return watch
+  }
+
+  /** The milliseconds from `sinceMs` until so many ran. Throws when the engines' lists say otherwise in the end. */
+  async reached(count: number, sinceMs: number): Promise<number> {
+    await until(`${count} containers run`, 180_000, async () => this.#running.size >= count)
+    const atMs = this.#lastMs
+    const { length } = await listRunning(this.#hosts, this.#label)
+    if (length !== count) throw new Error(`${length} containers run instead of ${count}`)
+    return atMs - sinceMs
+  }
+
+  [Symbol.dispose](): void {
+    this.#ending.abort()
+  }
+
+  async #listen({ dockerSocket = '' }: TestHost): Promise<void> {
+    const filters = { type: ['container'], event: ['start', 'die'], label: [this.#label] }
+    const path = `/events?filters=${encodeURIComponent(JSON.stringify(filters))}`
+    const { promise, resolve, reject } = Promise.withResolvers<void>()
+    const { signal } = this.#ending
+    const asked = request({ socketPath: dockerSocket, path, headers: { host: 'docker' }, signal })
+    asked.on('error', reject)
+    asked.on('response', response => {
+      resolve()
+      const lines = createInterface(response)
+      lines.on('error', () => undefined) // Whatever ends it early, the count is missed.
+      lines.on('line', line => {
+        const { Action, id } = JSON.parse(line) as { readonly Action: string; readonly id: string }
+        if (Action === 'start') this.#running.add(id)
+        else this.#running.delete(id)
+        this.#lastMs = performance.now()
+      })
+    })
+    asked.end()
+    await promise
   }
 }
