@@ -17,6 +17,9 @@ type Kind = 'docker' | 'process'
 /** Starts that run side by side; more wait. Four use a machine to the full without making each slow. */
 export const STARTS_MAX = 4
 
+/** How a start gets on is told at most so often: all nodes hear of it, and most starts are over before. */
+const PROGRESS_MS = 1_000
+
 /** An engine is asked again for all that it has so long after something there did not work … */
 const RELIST_SOON_MS = 5_000
 /** … and so long after it said so: what it told of in between may have been lost, or said while nobody listened yet. */
@@ -130,6 +133,11 @@ export function startTaskRunner(options: TaskRunnerOptions): TaskRunner {
     const { task, slot, revision, spec, ports, fence } = effect
     const aborted = new AbortController()
     starting.set(task, aborted)
+    let news: string | undefined
+    const telling = setInterval(() => {
+      if (news !== undefined) push({ kind: 'task-progressed', task, message: news })
+      news = undefined
+    }, PROGRESS_MS)
     try {
       if (running >= STARTS_MAX) await new Promise<void>(resolve => void waiting.push(resolve))
       running++
@@ -139,13 +147,14 @@ export function startTaskRunner(options: TaskRunnerOptions): TaskRunner {
       await options.guarded(task, slot)
       await runtimeFor(runtimeOf(spec)).start(launch, {
         signal: aborted.signal,
-        onProgress: message => push({ kind: 'task-progressed', task, message }),
+        onProgress: message => void (news = message),
       })
       push({ kind: 'task-started', task })
     } catch (error) {
       push({ kind: 'task-start-failed', task, ...failureOf(error) })
       listLater(runtimeOf(spec), RELIST_SOON_MS)
     } finally {
+      clearInterval(telling)
       running--
       starting.delete(task)
       waiting.shift()?.()
@@ -172,7 +181,7 @@ export function startTaskRunner(options: TaskRunnerOptions): TaskRunner {
   }
 
   async function look(effect: Extract<TaskEffect, { kind: 'probe' }>): Promise<void> {
-    const { task, check, spec, ports } = effect
+    const { task, revision, check, spec, ports } = effect
     const described = spec.health[check]
     if (described === undefined) return
     try {
@@ -183,9 +192,10 @@ export function startTaskRunner(options: TaskRunnerOptions): TaskRunner {
         ports,
         exec: (command, timing) => runtime.exec(task, command, timing),
       })
-      push({ kind: 'probed', task, check, ...result })
+      push({ kind: 'probed', task, revision, check, ...result })
     } catch (error) {
-      push({ kind: 'probed', task, check, healthy: false, message: failureOf(error).message })
+      const { message } = failureOf(error)
+      push({ kind: 'probed', task, revision, check, healthy: false, message })
     }
   }
 

@@ -49,6 +49,8 @@ export interface LocalTask {
   readonly mustReplace: boolean
   /** False when nobody has been served by it yet, for sure: it was started by this run of the daemon, and has never come up. */
   readonly hasServed: boolean
+  /** True while the health checks of the wanted revision are tried on it, which is all that is new: it may yet become that revision's. */
+  readonly isTried?: boolean
 }
 
 /** A task on another node that may still be there: its node is neither dead nor gone. */
@@ -362,6 +364,9 @@ function planStart(input: Scene, app: WantedApp, slot: SlotId, context: StartCon
   const retryAtMs = input.retryAtMs(slot, app.revision)
   if (retryAtMs !== undefined && retryAtMs > input.nowMs) {
     return wait('it failed here and backs off before the next try', { untilMs: retryAtMs })
+  }
+  if (staying.some(({ isTried }) => isTried === true)) {
+    return wait('the new health checks are tried on the task that runs')
   }
   const remote = input.remote(slot)
   const stopFirst = isNeverTwice(app.spec)

@@ -1,5 +1,6 @@
 import { isDeepStrictEqual } from 'node:util'
 import { isServing } from '../../src/model/task.ts'
+import { workDigest } from '../../src/util/work-digest.ts'
 import { placementHash } from '../../src/placement/digest.ts'
 import type { SlotId } from '../../src/model/ids.ts'
 import type { SimHost } from './host.ts'
@@ -55,12 +56,15 @@ function wrongTasks(hosts: readonly SimHost[], up: readonly SimHost[]): string[]
   const { apps } = doc.read()
   const missing = new Set<SlotId>(placed.placement.placed.keys())
   for (const host of hosts) {
-    for (const { task, slot, revision } of host.tasks.live.values()) {
+    for (const { task, slot, revision: started, spec } of host.tasks.live.values()) {
       const owner = placed.placement.placed.get(slot)
       const record = host.machine?.book.get(host.node)
       const told = record?.tasks.find(({ id }) => id === task)
       const app = slot.slice(0, slot.lastIndexOf('.'))
       const wanted = [...apps.values()].find(({ id }) => id === app)
+      // Nothing starts again for a revision of the very same work: its task is said to be of it.
+      const isSame = wanted !== undefined && workDigest(wanted.spec) === workDigest(spec)
+      const revision = isSame ? told?.revision : started
       const isOld = wanted !== undefined && wanted.revision !== revision
       // What no node may run is left to an older revision that serves.
       if (isOld && placed.placement.unplaced.has(slot) && told !== undefined && isServing(told))

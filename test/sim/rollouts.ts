@@ -164,13 +164,15 @@ class RandomApp {
       }
     }
     world.rules.isHealthy = (_host, task, spec) => {
+      const [check] = spec.health
+      if (check?.kind === 'command' && check.command === 'wrong') return false
       const ageMs = world.nowMs - this.#startedAtMs.get(task)!
       const [fromMs, untilMs] = WELL_MS[kindOf(spec)] ?? [0, Infinity]
       return ageMs >= fromMs && ageMs < untilMs
     }
   }
 
-  /** A new revision, the one of before, the same work in other words, or another number of instances; now and then two at once. */
+  /** A new revision, the one of before, the same work in other words or with other checks, or another number of instances; now and then two at once. */
   edit(): void {
     const random = this.#random
     const dice = random()
@@ -183,6 +185,14 @@ class RandomApp {
       this.#applySpec({
         ...last,
         instances: 1 + Math.floor(INSTANCES_MAX * random()),
+        update: this.#update(),
+      })
+    } else if (dice < 0.48) {
+      const last = this.#made.at(-1)!
+      const command = pick(['check', 'another', 'wrong'], random)!
+      this.#applySpec({
+        ...last,
+        health: random() < 0.2 ? [] : [checkOf(command)],
         update: this.#update(),
       })
     } else {
@@ -203,16 +213,7 @@ class RandomApp {
           : before.instances,
       resources: { memMb: MEM_MB_MAX - 32 * Math.floor(4 * random()), cpus: 0.1 },
       ports: random() < 0.5 ? [{ port: 0 }] : [],
-      health: hasChecks
-        ? [
-            {
-              kind: 'command',
-              command: 'check',
-              interval: '500ms' as Duration,
-              grace: '2s' as Duration,
-            },
-          ]
-        : [],
+      health: hasChecks ? [checkOf('check')] : [],
       constraints: random() < 0.15 ? [{ field: 'zone', operator: 'UNLIKE', value: 'z0' }] : [],
       ...(kind === 'homeless' && { constraints: [{ field: 'zone', operator: 'IS', value: 'z9' }] }),
       placement: random() < 0.2 ? 'sticky' : 'hash',
@@ -247,6 +248,13 @@ class RandomApp {
     // Its node acts at once, and the next edit may come before any other step.
     this.#world.onStep?.()
   }
+}
+
+function checkOf(command: string): AppSpec['health'][number] {
+  const [check] = appOf(WEB, {
+    health: [{ kind: 'command', command, interval: '500ms' as Duration, grace: '2s' as Duration }],
+  }).health
+  return check!
 }
 
 function kindOf(spec: AppSpec): Kind {

@@ -1,5 +1,6 @@
 import t from 'tap'
 import { LEAVE_GRACE_MS } from '../../src/node/machine/members.ts'
+import type { AppSpec } from '../../src/model/app.ts'
 import type { AppId } from '../../src/model/ids.ts'
 import { appOf } from './apps.ts'
 import {
@@ -186,6 +187,59 @@ t.test('a bad revision stops at its first slot, and the old one goes on', async 
   rest(t, world)
   t.ok(liveTasks(world).every(task => task.version === '3'))
 })
+
+/** The app of {@link version}, with a health check that only a revision's word tells from another. */
+const checkedBy = (command: string, order: 'start-first' | 'stop-first'): AppSpec =>
+  version('1', {
+    health: [{ kind: 'command', command, interval: '1s' as never, grace: '5s' as never }],
+    update: { order },
+  })
+
+for (const order of ['start-first', 'stop-first'] as const) {
+  t.test(`other health checks go over to tasks that pass them: ${order}`, async t => {
+    const world = settled(t, { seed: 5, nodes: 3 }, checkedBy('check', order))
+    const before = liveTasks(world).map(({ id }) => id)
+    const serving = watch(world, () => served(world))
+    applyNow(world, world.hosts[1]!, checkedBy('another', order))
+    rest(t, world)
+    t.equal(serving.min, 4, 'four slots were served all along')
+    t.strictSame(
+      liveTasks(world).map(({ id }) => id),
+      before,
+      'by the very same tasks',
+    )
+    const wanted = world.hosts[0]!.machine!.doc.read().apps.get('/web' as AppId)!.revision
+    const tasks = world.hosts.flatMap(({ machine, node }) => machine!.book.get(node)?.tasks ?? [])
+    t.ok(
+      tasks.every(({ revision }) => revision === wanted),
+      'which are of the new revision',
+    )
+  })
+
+  t.test(`health checks that are wrong stop at their first slot: ${order}`, async t => {
+    const world = settled(t, { seed: 5, nodes: 3 }, checkedBy('check', order))
+    const spared = order === 'start-first' ? 4 : 3
+    world.rules.isHealthy = (_host, _task, { health: [check] }) =>
+      check?.kind !== 'command' || check.command !== 'wrong'
+    const serving = watch(world, () => served(world))
+    applyNow(world, world.hosts[1]!, checkedBy('wrong', order))
+    world.run(40_000)
+    t.ok(serving.min >= spared, `${serving.min} of four slots were served all along`)
+    const told = world.hosts.flatMap(({ machine, node }) => machine!.book.get(node)!.tasks)
+    t.ok(
+      told.some(({ message }) => message.includes("the new revision's health checks fail")),
+      'the tasks say so',
+    )
+    for (const host of world.hosts) {
+      host.crash()
+      world.restart(host)
+    }
+    world.run(40_000)
+    t.ok(served(world) >= spared, 'and after new starts of all daemons')
+    applyNow(world, world.hosts[2]!, checkedBy('check', order))
+    rest(t, world)
+  })
+}
 
 t.test(
   'what keeps failing on one machine waits longer each time, and then goes elsewhere',

@@ -170,7 +170,7 @@ export class TaskHost {
         this.#engines[effect.runtime]?.remove(CLUSTER, effect.task)
         return
       case 'probe': {
-        const { task, check, spec } = effect
+        const { task, revision, check, spec } = effect
         const { timeout } = spec.health[check]!
         this.#later(1 + 20 * random(), () => {
           // A probe that was under way when the machine froze may find its time over when it thaws.
@@ -178,7 +178,7 @@ export class TaskHost {
           const isWell = this.live.has(task) && this.#world.isHealthy(this.#host, task, spec)
           const healthy = isWell && isInTime
           const message = healthy ? '' : `no answer within ${timeout} at ${nowMs}`
-          this.#host.take({ kind: 'probed', task, check, healthy, message })
+          this.#host.take({ kind: 'probed', task, revision, check, healthy, message })
         })
       }
     }

@@ -82,7 +82,9 @@ export type NodeEvent =
   | {
       readonly kind: 'probed'
       readonly task: TaskId
-      /** Which of the app's health checks, counted from 0. */
+      /** By whose health checks. */
+      readonly revision: RevisionId
+      /** Which of them, counted from 0. */
       readonly check: number
       readonly healthy: boolean
       readonly message: string
@@ -127,6 +129,8 @@ export type Effect =
   | {
       readonly kind: 'probe'
       readonly task: TaskId
+      /** Of the spec; not always the task's. */
+      readonly revision: RevisionId
       readonly check: number
       readonly spec: AppSpec
       readonly ports: readonly TaskPort[]

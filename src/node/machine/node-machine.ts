@@ -392,7 +392,7 @@ export class NodeMachine {
       case 'task-stop-failed':
         return this.#own.stopFailed(event.task, event.message, nowMs)
       case 'probed':
-        this.#own.probed(event.task, event, nowMs)
+        this.#own.probed(event.task, event.revision, event, nowMs)
         return []
     }
   }

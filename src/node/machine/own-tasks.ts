@@ -11,11 +11,11 @@ import {
 } from '../../model/ids.ts'
 import type { Refusal } from '../../model/node-record.ts'
 import { isFinal, isServing, mayMove, type Task, type TaskState } from '../../model/task.ts'
-import { createCheck, judge, overallHealth, type CheckState } from '../../reconcile/health.ts'
 import type { LocalTask, WantedApp } from '../../reconcile/plan.ts'
 import type { Random } from '../../util/random.ts'
 import { workDigest } from '../../util/work-digest.ts'
 import type { FoundTask } from '../../runtime/runtime.ts'
+import { CheckRun, type ProbeResult } from './check-run.ts'
 import type { Effect } from './events.ts'
 import { choosePorts } from './ports.ts'
 import { SlotFailures } from './slot-failures.ts'
@@ -43,9 +43,9 @@ interface Own {
   hasServed: boolean
   /** When a stop that waits for clients to go elsewhere, or that failed, is to be tried. */
   stopAgainAtMs: number
-  checks: CheckState[]
-  /** Checks whose probe is on its way. */
-  readonly probing: Set<number>
+  checks: CheckRun
+  /** The next revision, whose other health checks are tried on a task that would be the very same. */
+  trial?: { readonly revision: RevisionId; readonly spec: AppSpec; readonly checks: CheckRun }
   /** True when this run of the daemon started it. */
   readonly isBegun: boolean
 }
@@ -88,11 +88,12 @@ export class OwnTasks {
   local(): LocalTask[] {
     return Array.from(
       this.#tasks.values(),
-      ({ task, spec, servingSinceMs, hasServed, checks }) => ({
+      ({ task, spec, servingSinceMs, hasServed, checks, trial }) => ({
         task,
         spec,
         hasServed,
-        mustReplace: checks.some(({ mustReplace }) => mustReplace),
+        mustReplace: checks.mustReplace,
+        isTried: trial?.checks.health === 'unknown',
         ...(servingSinceMs !== undefined && { servingSinceMs }),
       }),
     )
@@ -176,7 +177,7 @@ export class OwnTasks {
     const own = this.#tasks.get(id)
     if (own === undefined) return []
     own.startedAtMs = nowMs
-    own.checks = own.spec.health.map(() => createCheck(nowMs))
+    own.checks = new CheckRun(own.spec.health, nowMs)
     this.#move(own, 'running', '', nowMs)
     return []
   }
@@ -219,15 +220,10 @@ export class OwnTasks {
   stopped(id: TaskId, nowMs: number): Effect[] {
     const own = this.#tasks.get(id)
     if (own === undefined) return []
-    const replaced = own.checks.some(({ mustReplace }) => mustReplace)
     this.#move(own, 'stopped', own.task.message, nowMs)
-    if (replaced) {
-      const failed = own.checks.find(({ mustReplace }) => mustReplace)
-      this.#countFailure(
-        own,
-        { temporary: true, message: `unhealthy: ${failed?.message ?? ''}` },
-        nowMs,
-      )
+    const { mustReplace, complaint } = own.checks
+    if (mustReplace) {
+      this.#countFailure(own, { temporary: true, message: `unhealthy: ${complaint}` }, nowMs)
     }
     return this.#forget(own)
   }
@@ -253,26 +249,36 @@ export class OwnTasks {
     return effects
   }
 
-  probed(
-    id: TaskId,
-    probe: { readonly check: number; readonly healthy: boolean; readonly message: string },
-    nowMs: number,
-  ): void {
+  /** What a probe of a task found, by the checks of one revision. */
+  probed(id: TaskId, revision: RevisionId, probe: ProbeResult, nowMs: number): void {
     const own = this.#tasks.get(id)
-    const check = own?.spec.health[probe.check]
-    const state = own?.checks[probe.check]
-    if (own === undefined || check === undefined || state === undefined) return
-    own.probing.delete(probe.check)
-    if (own.task.state !== 'running') return
-    own.checks[probe.check] = judge(state, check, probe, { nowMs, startedAtMs: own.startedAtMs })
-    const health = overallHealth(own.checks)
-    if (health === own.task.health) return
-    own.task = {
-      ...own.task,
-      health,
-      message: health === 'healthy' ? '' : probe.message.slice(0, 500),
+    if (own?.task.state !== 'running') return
+    const { startedAtMs, trial } = own
+    if (revision === trial?.revision) {
+      trial.checks.probed(probe, { nowMs, startedAtMs })
+      this.#endTrial(own, trial, nowMs)
     }
+    if (revision !== own.task.revision) return
+    own.checks.probed(probe, { nowMs, startedAtMs })
+    const { health } = own.checks
+    if (health === own.task.health) return
+    const message = health === 'healthy' ? '' : probe.message.slice(0, 500)
+    own.task = { ...own.task, health, message }
     this.#touch(own, nowMs)
+  }
+
+  /** A trial that all checks pass is over: the task is of that revision now. One that they do not pass goes on, for all to see. */
+  #endTrial(own: Own, { revision, spec, checks }: NonNullable<Own['trial']>, nowMs: number): void {
+    const { health, complaint } = checks
+    if (health === 'healthy') {
+      delete own.trial
+      own.spec = spec
+      own.checks = checks
+      own.task = { ...own.task, revision, health, message: '' }
+      this.#touch(own, nowMs)
+    } else if (health === 'unhealthy') {
+      this.progressed(own.task.id, `the new revision's health checks fail: ${complaint}`)
+    }
   }
 
   /**
@@ -289,16 +295,23 @@ export class OwnTasks {
   }
 
   /**
-   * Takes tasks over to a new revision that would start the very same: what differs,
-   * such as `instances` or health checks, changes around them.
+   * Takes tasks over to a new revision that would start the very same: what differs, such as `instances`, changes around
+   * them. Other health checks are tried on a task that serves, or may, before it goes by them: if they are wrong nothing is lost.
    */
   follow(apps: ReadonlyMap<AppId, WantedApp>, specOf: SpecOf, nowMs: number): void {
     for (const own of this.#tasks.values()) {
       this.#learn(own, specOf, nowMs)
       const app = apps.get(own.task.app)
-      const { state, revision } = own.task
+      const { state, revision, health } = own.task
+      if (own.trial !== undefined && own.trial.revision !== app?.revision) delete own.trial
       if (app === undefined || app.revision === revision || isFinal(state)) continue
       if (state === 'stopping' || workDigest(app.spec) !== workDigest(own.spec)) continue
+      const mayServe = state === 'running' && own.hasServed && health !== 'unhealthy'
+      if (mayServe && app.spec.health.length > 0 && !hasSameChecks(own.spec, app.spec)) {
+        own.trial ??= { ...app, checks: new CheckRun(app.spec.health, nowMs) }
+        continue
+      }
+      delete own.trial
       own.task = { ...own.task, revision: app.revision }
       this.#setSpec(own, app.spec, nowMs)
     }
@@ -314,12 +327,11 @@ export class OwnTasks {
   }
 
   #setSpec(own: Own, spec: AppSpec, nowMs: number): void {
-    const hasSameChecks = JSON.stringify(own.spec.health) === JSON.stringify(spec.health)
+    const isSame = hasSameChecks(own.spec, spec)
     own.spec = spec
-    if (!hasSameChecks) {
-      own.checks = spec.health.map(() => createCheck(nowMs))
-      own.probing.clear()
-      own.task = { ...own.task, health: overallHealth(own.checks) }
+    if (!isSame) {
+      own.checks = new CheckRun(spec.health, nowMs)
+      own.task = { ...own.task, health: own.checks.health }
     }
     this.#touch(own, nowMs)
   }
@@ -368,7 +380,7 @@ export class OwnTasks {
         message: '',
       }
       const adopted = this.#add(task, spec, nowMs, false)
-      adopted.checks = spec.health.map(() => createCheck(nowMs))
+      adopted.checks = new CheckRun(spec.health, nowMs)
       if (isGuess) adopted.guessedFrom = one
       if (!one.running) effects.push(...this.exited(one.task, one.exitCode ?? -1, '', nowMs))
     }
@@ -380,11 +392,18 @@ export class OwnTasks {
     const effects: Effect[] = []
     for (const own of this.#tasks.values()) {
       if (own.task.state !== 'running') continue
-      for (const [check, state] of own.checks.entries()) {
-        if (state.nextProbeAtMs > nowMs || own.probing.has(check)) continue
-        own.probing.add(check)
-        const { id: task, ports } = own.task
-        effects.push({ kind: 'probe', task, check, spec: own.spec, ports })
+      const { id: task, ports, revision } = own.task
+      for (const one of [{ revision, spec: own.spec, checks: own.checks }, own.trial]) {
+        for (const check of one?.checks.takeDue(nowMs) ?? []) {
+          effects.push({
+            kind: 'probe',
+            task,
+            revision: one!.revision,
+            check,
+            spec: one!.spec,
+            ports,
+          })
+        }
       }
     }
     return effects
@@ -411,9 +430,7 @@ export class OwnTasks {
     for (const own of this.#tasks.values()) {
       at = Math.min(at, own.stopAgainAtMs)
       if (own.task.state !== 'running') continue
-      for (const [check, { nextProbeAtMs }] of own.checks.entries()) {
-        if (!own.probing.has(check)) at = Math.min(at, nextProbeAtMs)
-      }
+      at = Math.min(at, own.checks.wakeAtMs, own.trial?.checks.wakeAtMs ?? Infinity)
     }
     return at
   }
@@ -438,8 +455,7 @@ export class OwnTasks {
       servingSinceMs: undefined,
       hasServed: !isBegun,
       stopAgainAtMs: Infinity,
-      checks: [],
-      probing: new Set(),
+      checks: new CheckRun([], nowMs),
       isBegun,
     }
     this.#tasks.set(task.id, own)
@@ -507,4 +523,8 @@ export type SpecOf = (
 
 function stopOf({ task, spec }: Own): Effect {
   return { kind: 'stop', task: task.id, runtime: runtimeOf(spec), graceMs: toMs(spec.stopGrace) }
+}
+
+function hasSameChecks(one: AppSpec, other: AppSpec): boolean {
+  return JSON.stringify(one.health) === JSON.stringify(other.health)
 }
