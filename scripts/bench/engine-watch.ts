@@ -8,12 +8,15 @@ import type { TestHost } from '../testbed/test-host.ts'
 export interface Running {
   readonly id: string
   readonly host: number
+  /** Which replica it is: one that moves while others are replaced is there twice for a moment. */
+  readonly replica: string
   /** Its address in each network that it is in. */
   readonly addresses: readonly string[]
 }
 
 interface Listed {
   readonly Id: string
+  readonly Labels: Readonly<Record<string, string>>
   readonly NetworkSettings: {
     readonly Networks: Readonly<Record<string, { readonly IPAddress: string }>>
   }
@@ -29,9 +32,10 @@ export async function listRunning(hosts: readonly TestHost[], label: string): Pr
   const lists = await Promise.all(
     hosts.map(async ({ number, dockerSocket = '' }) => {
       const text = await mustAsk(dockerSocket, { method: 'GET', path, timeoutMs: 30_000 })
-      return (JSON.parse(text) as Listed[]).map(({ Id, NetworkSettings }) => ({
+      return (JSON.parse(text) as Listed[]).map(({ Id, Labels, NetworkSettings }) => ({
         id: Id,
         host: number,
+        replica: Labels['shoal.slot'] ?? Id,
         addresses: Object.values(NetworkSettings.Networks).map(({ IPAddress }) => IPAddress),
       }))
     }),
@@ -40,7 +44,7 @@ export async function listRunning(hosts: readonly TestHost[], label: string): Pr
 }
 
 /**
- * Waits until exactly so many containers with a label run on these hosts; gives the milliseconds from `sinceMs`
+ * Waits until so many replicas with a label run on these hosts; gives the milliseconds from `sinceMs`
  * (by `performance.now()`). Throws after `timeoutMs`, with the number that there was.
  */
 export async function awaitRunning(
@@ -53,9 +57,10 @@ export async function awaitRunning(
     // oxlint-disable-next-line eslint/no-await-in-loop -- one question after the other
     const running = await listRunning(hosts, label)
     const tookMs = performance.now() - sinceMs
-    if (running.length === count) return tookMs
+    const { size } = new Set(running.map(({ replica }) => replica))
+    if (size === count) return tookMs
     if (tookMs > timeoutMs) {
-      throw new Error(`${running.length} of ${count} containers run after ${timeoutMs / 1000} s`)
+      throw new Error(`${size} of ${count} replicas run after ${timeoutMs / 1000} s`)
     }
     // oxlint-disable-next-line eslint/no-await-in-loop
     await new Promise(resolve => setTimeout(resolve, ASK_MS))

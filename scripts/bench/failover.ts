@@ -25,7 +25,7 @@ const DEADLINE_MS = 180_000
 
 /** One round, in milliseconds from the loss. */
 interface Round extends Reaction {
-  /** Until as many containers as before ran on the survivors, by the word of their engines. */
+  /** Until each replica ran on the survivors, by the word of their engines. */
   readonly runningMs: number
   /** Until DNS of each survivor named all of these, and nothing else. */
   readonly namedMs: number
