@@ -61,16 +61,25 @@ export async function startMdnsDiscovery({
  * networks that takes the main thread a tenth of a second each time, for the kernel lets one at a time at them. So they are read
  * as often as others are asked for. The library has no setting for it; a release that names its parts otherwise scans as before.
  */
-function scanRarely(service: unknown): void {
-  const { mdns } = service as { readonly mdns?: { update?: () => void } }
-  const scan = mdns?.update
-  if (mdns === undefined || scan === undefined) return
+function scanRarely(service: object): void {
+  const mdns: unknown = Reflect.get(service, 'mdns')
+  if (!isScanner(mdns)) return
+  const scan = mdns.update
   let scannedAtMs = -Infinity
   mdns.update = () => {
     if (performance.now() - scannedAtMs < QUERY_MS) return
     scannedAtMs = performance.now()
     scan()
   }
+}
+
+function isScanner(value: unknown): value is { update: () => void } {
+  return (
+    typeof value === 'object' &&
+    value !== null &&
+    'update' in value &&
+    typeof value.update === 'function'
+  )
 }
 
 /** The same logger, with a listener for errors: mDNS reports its failures nowhere else. */
