@@ -6,6 +6,7 @@ import { fromJson } from './json-body.ts'
 import type { NodeService } from '../node/service.ts'
 import { ApiError, sendError } from './errors.ts'
 import { guardBrowser } from './guard.ts'
+import { NO_SCHEMAS } from './no-schemas.ts'
 import { addMarathonRoutes } from './routes-marathon.ts'
 import { addRoutes, type Daemon } from './routes.ts'
 
@@ -69,6 +70,7 @@ export async function startApi(options: ApiOptions): Promise<Api> {
 
 function createServer({ service, daemon, log }: ApiOptions): FastifyInstance {
   const app = fastify({
+    schemaController: NO_SCHEMAS,
     bodyLimit: BODY_BYTES_MAX,
     // A log that is followed must not keep a daemon from stopping.
     forceCloseConnections: true,

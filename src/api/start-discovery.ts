@@ -2,6 +2,7 @@ import { isIP } from 'node:net'
 import { Readable } from 'node:stream'
 import fastify, { type FastifyInstance, type FastifyReply } from 'fastify'
 import type { NodeService } from '../node/service.ts'
+import { NO_SCHEMAS } from './no-schemas.ts'
 import { sendError } from './errors.ts'
 import { printInTurns } from './print-in-turns.ts'
 import { addScrapeTargets } from './routes-dns.ts'
@@ -59,6 +60,7 @@ export async function startDiscovery(options: DiscoveryOptions): Promise<Discove
 function createServer({ service, address }: DiscoveryOptions): FastifyInstance {
   const { dns } = service
   const app = fastify({
+    schemaController: NO_SCHEMAS,
     forceCloseConnections: true,
     routerOptions: { ignoreTrailingSlash: true, maxParamLength: 260 },
     // There is nothing to send.

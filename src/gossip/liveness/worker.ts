@@ -50,6 +50,7 @@ function run(
   let members: ReadonlySet<NodeId> = new Set()
   let timer: NodeJS.Timeout | undefined
   let timerAtMs = Infinity
+  let isSettingTimer = false
   let isLeaving = false
   /** When the streams were handed to the main thread that it has not taken on yet. */
   const untaken: number[] = []
@@ -106,13 +107,23 @@ function run(
     write('health', swim.health)
     write('stalls', stallsBefore + swim.stalls)
     write('incarnation', swim.incarnation)
-    schedule()
+    if (event.kind === 'tick') scheduleSoon()
+    else if (!isSettingTimer) schedule()
     if (isLeaving && swim.wakeAtMs === Infinity) tellMain({ kind: 'left' })
   }
 
   function carry(to: NodeId, datagram: Uint8Array, mayDial: boolean): void {
     untaken.push(performance.now())
     tellMain({ kind: 'stream-out', to, datagram, mayDial })
+  }
+
+  /** Sets the timer after one more look at the socket: on a LAN a probe is answered by then, and the timer for want of an answer, which Node would wake for all the same, is not set at all. */
+  function scheduleSoon(): void {
+    isSettingTimer = true
+    setImmediate(() => {
+      isSettingTimer = false
+      schedule()
+    })
   }
 
   function schedule(): void {

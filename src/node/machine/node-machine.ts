@@ -34,6 +34,12 @@ import { TwinGuard } from './twin-guard.ts'
 /** How often a node compares all that it has with one other, in milliseconds; lost gossip is repaired within two rounds. */
 export const OFFER_INTERVAL_MS = 2_000
 
+/** How often it does where nothing was new for {@link CALM_AFTER_MS}: whoever has news compares oftener, and so finds whoever missed it. */
+export const CALM_OFFER_INTERVAL_MS = 10_000
+
+/** News that gossip lost is found by many within this. */
+const CALM_AFTER_MS = 20_000
+
 /** Changes of the own record are gathered for so long before they are gossiped. */
 export const RECORD_GATHER_MS = 20
 
@@ -83,6 +89,9 @@ export class NodeMachine {
   #areFactsStale = true
   #ownChanges = -1
   #offerAtMs: number
+  /** When the document or a record was last found to have changed, and what is compared for that. */
+  #newsAtMs: number
+  #news: readonly unknown[] = []
   #version = 0
 
   constructor(options: NodeMachineOptions) {
@@ -172,6 +181,7 @@ export class NodeMachine {
       nowMs,
     })
     this.#offerAtMs = nowMs + random() * OFFER_INTERVAL_MS
+    this.#newsAtMs = nowMs
   }
 
   /** When to send `ticked` if nothing happens before. */
@@ -221,6 +231,7 @@ export class NodeMachine {
     if (this.#twins.haltReason === undefined) {
       if (this.#isLookDue) effects.push(...this.#lookAround())
       this.#settle(effects)
+      this.#noticeNews()
     } else {
       effects.push(...this.#own.stopsDue(this.#nowMs), ...this.#twins.finish(this.#nowMs))
     }
@@ -458,12 +469,29 @@ export class NodeMachine {
     if (this.#nowMs >= this.#planning.nextAtMs) this.#isPlanStale = true
     if (this.#isSteadinessNews) this.#isRecordStale = this.#isPlanStale = true
     if (this.#nowMs >= this.#offerAtMs) {
-      this.#offerAtMs = this.#nowMs + OFFER_INTERVAL_MS * (0.75 + this.#options.random() / 2)
+      const isCalm = this.#nowMs - this.#newsAtMs >= CALM_AFTER_MS
+      this.#offerAtMs = this.#nowMs + this.#offerPause(isCalm)
       const peers = [...this.#connected].filter(node => this.#desk.admitted.has(node))
       const peer = pick(peers, this.#options.random)
       if (peer !== undefined) effects.push(...this.#exchange.offerTo(peer))
     }
     return effects
+  }
+
+  #offerPause(isCalm: boolean): number {
+    const intervalMs = isCalm ? CALM_OFFER_INTERVAL_MS : OFFER_INTERVAL_MS
+    return intervalMs * (0.75 + this.#options.random() / 2)
+  }
+
+  /** With news, the next comparison does not wait for as long as one among nodes that had none. */
+  #noticeNews(): void {
+    const news = [this.#desired, this.#book.changes]
+    if (news.every((one, at) => one === this.#news[at])) return
+    this.#news = news
+    if (this.#nowMs - this.#newsAtMs >= CALM_AFTER_MS) {
+      this.#offerAtMs = Math.min(this.#offerAtMs, this.#nowMs + this.#offerPause(false))
+    }
+    this.#newsAtMs = this.#nowMs
   }
 
   /**
