@@ -630,7 +630,7 @@ export const MUTATIONS: readonly Mutation[] = [
     find: 'if (this.#nowMs - this.#newsAtMs >= CALM_AFTER_MS) {',
     put: 'if (this.#nowMs - this.#newsAtMs >= CALM_AFTER_MS * 1e9) {',
     test: 'calm',
-    story: 'what gossip lost is found soon',
+    story: 'what gossip lost is offered soon',
   },
   {
     guard: 'of two machines with one key the second stops',
