@@ -238,6 +238,11 @@ for (const order of ['start-first', 'stop-first'] as const) {
     t.ok(served(world) >= spared, 'and after new starts of all daemons')
     applyNow(world, world.hosts[2]!, checkedBy('check', order))
     rest(t, world)
+    const after = world.hosts.flatMap(({ machine, node }) => machine!.book.get(node)!.tasks)
+    t.ok(
+      after.every(({ state, message }) => state !== 'running' || message === ''),
+      'and with the old checks again they have nothing to say',
+    )
   })
 }
 

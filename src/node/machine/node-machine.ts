@@ -31,7 +31,7 @@ import { stepBetween } from './record-step.ts'
 import { tellingsOf } from './tellings.ts'
 import { TwinGuard } from './twin-guard.ts'
 
-/** How often a node compares all that it has with one other, in milliseconds; lost gossip is repaired within two rounds. */
+/** How often a node that had news lately compares all that it has with one other, in milliseconds: what gossip lost is found within a few rounds. */
 export const OFFER_INTERVAL_MS = 2_000
 
 /** How often it does where nothing was new for {@link CALM_AFTER_MS}: whoever has news compares oftener, and so finds whoever missed it. */

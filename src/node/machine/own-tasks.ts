@@ -255,8 +255,9 @@ export class OwnTasks {
     if (own?.task.state !== 'running') return
     const { startedAtMs, trial } = own
     if (revision === trial?.revision) {
+      const before = trial.checks.health
       trial.checks.probed(probe, { nowMs, startedAtMs })
-      this.#endTrial(own, trial, nowMs)
+      if (trial.checks.health !== before) this.#judgeTrial(own, trial, nowMs)
     }
     if (revision !== own.task.revision) return
     own.checks.probed(probe, { nowMs, startedAtMs })
@@ -267,8 +268,12 @@ export class OwnTasks {
     this.#touch(own, nowMs)
   }
 
-  /** A trial that all checks pass is over: the task is of that revision now. One that they do not pass goes on, for all to see. */
-  #endTrial(own: Own, { revision, spec, checks }: NonNullable<Own['trial']>, nowMs: number): void {
+  /** A trial that all checks pass is over: the task is of that revision now. One that they do not pass goes on, and says so. */
+  #judgeTrial(
+    own: Own,
+    { revision, spec, checks }: NonNullable<Own['trial']>,
+    nowMs: number,
+  ): void {
     const { health, complaint } = checks
     if (health === 'healthy') {
       delete own.trial
@@ -303,7 +308,7 @@ export class OwnTasks {
       this.#learn(own, specOf, nowMs)
       const app = apps.get(own.task.app)
       const { state, revision, health } = own.task
-      if (own.trial !== undefined && own.trial.revision !== app?.revision) delete own.trial
+      if (own.trial !== undefined && own.trial.revision !== app?.revision) this.#endTrial(own)
       if (app === undefined || app.revision === revision || isFinal(state)) continue
       if (state === 'stopping' || workDigest(app.spec) !== workDigest(own.spec)) continue
       const mayServe = state === 'running' && own.hasServed && health !== 'unhealthy'
@@ -315,6 +320,13 @@ export class OwnTasks {
       own.task = { ...own.task, revision: app.revision }
       this.#setSpec(own, app.spec, nowMs)
     }
+  }
+
+  /** The revision is wanted no more: what was said of its checks is over, too. */
+  #endTrial(own: Own): void {
+    delete own.trial
+    if (own.task.health === 'healthy' || own.task.health === 'none')
+      this.progressed(own.task.id, '')
   }
 
   /** A task whose revision was not known when it was found is counted by it from when it is. */
