@@ -195,6 +195,25 @@ const checkedBy = (command: string, order: 'start-first' | 'stop-first'): AppSpe
     update: { order },
   })
 
+t.test('probes that are on their way while the revision changes count', async t => {
+  const web = (monitor: string): AppSpec =>
+    version('1', {
+      instances: 30,
+      resources: { memMb: 16, cpus: 0.01 },
+      update: { monitor: monitor as never },
+    })
+  const world = settled(t, { seed: 6, nodes: 3 }, web('500ms'))
+  for (let edit = 0; edit < 40; edit++) {
+    applyNow(world, world.hosts[0]!, web(`${600 + edit}ms`))
+    world.run(37)
+  }
+  world.run(2_000)
+  world.rules.isHealthy = () => false
+  t.equal(served(world), 30)
+  world.run(5_000, () => served(world) === 0)
+  t.equal(served(world), 0, 'every task is still probed')
+})
+
 for (const order of ['start-first', 'stop-first'] as const) {
   t.test(`other health checks go over to tasks that pass them: ${order}`, async t => {
     const world = settled(t, { seed: 5, nodes: 3 }, checkedBy('check', order))

@@ -1,15 +1,23 @@
-import type { HealthCheck } from '../../model/app.ts'
+import type { AppSpec, HealthCheck } from '../../model/app.ts'
+import type { RevisionId } from '../../model/ids.ts'
 import type { Health } from '../../model/task.ts'
 import { createCheck, judge, overallHealth, type CheckState } from '../../reconcile/health.ts'
 
-/** The health checks of one task by one list of them: how each stands, and which probes are on their way. */
+/** The health checks of one task, by those of one revision: how each stands, and which probes are on their way. */
 export class CheckRun {
+  /** The revision that they were begun by: the task may be of a later one, which has the same. */
+  readonly revision: RevisionId
   readonly #checks: readonly HealthCheck[]
   readonly #states: CheckState[]
   readonly #probing = new Set<number>()
 
   /** All are due at once. */
-  constructor(checks: readonly HealthCheck[], nowMs: number) {
+  constructor(
+    { revision, spec }: { readonly revision: RevisionId; readonly spec: AppSpec },
+    nowMs: number,
+  ) {
+    const checks = spec.health
+    this.revision = revision
     this.#checks = checks
     this.#states = checks.map(() => createCheck(nowMs))
   }
@@ -24,9 +32,9 @@ export class CheckRun {
     return this.#states.some(({ mustReplace }) => mustReplace)
   }
 
-  /** What the last probe of the first check said that does not pass; empty when all do. */
+  /** What the last probe of the first check said that fails; empty when none does. */
   get complaint(): string {
-    return this.#states.find(({ health }) => health !== 'healthy')?.message ?? ''
+    return this.#states.find(({ health }) => health === 'unhealthy')?.message ?? ''
   }
 
   /** When the next probe is due; Infinity while all are on their way. */

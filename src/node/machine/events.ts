@@ -82,7 +82,7 @@ export type NodeEvent =
   | {
       readonly kind: 'probed'
       readonly task: TaskId
-      /** By whose health checks. */
+      /** Of the `probe` that it answers. */
       readonly revision: RevisionId
       /** Which of them, counted from 0. */
       readonly check: number
@@ -129,7 +129,7 @@ export type Effect =
   | {
       readonly kind: 'probe'
       readonly task: TaskId
-      /** Of the spec; not always the task's. */
+      /** By whose health checks, as they were begun; the task's may be another one. */
       readonly revision: RevisionId
       readonly check: number
       readonly spec: AppSpec

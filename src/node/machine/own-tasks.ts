@@ -177,7 +177,7 @@ export class OwnTasks {
     const own = this.#tasks.get(id)
     if (own === undefined) return []
     own.startedAtMs = nowMs
-    own.checks = new CheckRun(own.spec.health, nowMs)
+    own.checks = new CheckRun({ revision: own.task.revision, spec: own.spec }, nowMs)
     this.#move(own, 'running', '', nowMs)
     return []
   }
@@ -249,17 +249,17 @@ export class OwnTasks {
     return effects
   }
 
-  /** What a probe of a task found, by the checks of one revision. */
+  /** What a probe of a task found, for the checks that were begun by one revision. */
   probed(id: TaskId, revision: RevisionId, probe: ProbeResult, nowMs: number): void {
     const own = this.#tasks.get(id)
     if (own?.task.state !== 'running') return
     const { startedAtMs, trial } = own
-    if (revision === trial?.revision) {
+    if (revision === trial?.checks.revision) {
       const before = trial.checks.health
       trial.checks.probed(probe, { nowMs, startedAtMs })
       if (trial.checks.health !== before) this.#judgeTrial(own, trial, nowMs)
     }
-    if (revision !== own.task.revision) return
+    if (revision !== own.checks.revision) return
     own.checks.probed(probe, { nowMs, startedAtMs })
     const { health } = own.checks
     if (health === own.task.health) return
@@ -313,7 +313,7 @@ export class OwnTasks {
       if (state === 'stopping' || workDigest(app.spec) !== workDigest(own.spec)) continue
       const mayServe = state === 'running' && own.hasServed && health !== 'unhealthy'
       if (mayServe && app.spec.health.length > 0 && !hasSameChecks(own.spec, app.spec)) {
-        own.trial ??= { ...app, checks: new CheckRun(app.spec.health, nowMs) }
+        own.trial ??= { ...app, checks: new CheckRun(app, nowMs) }
         continue
       }
       delete own.trial
@@ -342,7 +342,7 @@ export class OwnTasks {
     const isSame = hasSameChecks(own.spec, spec)
     own.spec = spec
     if (!isSame) {
-      own.checks = new CheckRun(spec.health, nowMs)
+      own.checks = new CheckRun({ revision: own.task.revision, spec }, nowMs)
       own.task = { ...own.task, health: own.checks.health }
     }
     this.#touch(own, nowMs)
@@ -392,7 +392,7 @@ export class OwnTasks {
         message: '',
       }
       const adopted = this.#add(task, spec, nowMs, false)
-      adopted.checks = new CheckRun(spec.health, nowMs)
+      adopted.checks = new CheckRun({ revision: one.revision, spec }, nowMs)
       if (isGuess) adopted.guessedFrom = one
       if (!one.running) effects.push(...this.exited(one.task, one.exitCode ?? -1, '', nowMs))
     }
@@ -404,17 +404,10 @@ export class OwnTasks {
     const effects: Effect[] = []
     for (const own of this.#tasks.values()) {
       if (own.task.state !== 'running') continue
-      const { id: task, ports, revision } = own.task
-      for (const one of [{ revision, spec: own.spec, checks: own.checks }, own.trial]) {
-        for (const check of one?.checks.takeDue(nowMs) ?? []) {
-          effects.push({
-            kind: 'probe',
-            task,
-            revision: one!.revision,
-            check,
-            spec: one!.spec,
-            ports,
-          })
+      const { id: task, ports } = own.task
+      for (const { spec, checks } of own.trial === undefined ? [own] : [own, own.trial]) {
+        for (const check of checks.takeDue(nowMs)) {
+          effects.push({ kind: 'probe', task, revision: checks.revision, check, spec, ports })
         }
       }
     }
@@ -467,7 +460,7 @@ export class OwnTasks {
       servingSinceMs: undefined,
       hasServed: !isBegun,
       stopAgainAtMs: Infinity,
-      checks: new CheckRun([], nowMs),
+      checks: new CheckRun({ revision: task.revision, spec }, nowMs),
       isBegun,
     }
     this.#tasks.set(task.id, own)
