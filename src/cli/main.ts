@@ -13,6 +13,12 @@ import { CliError, UsageError } from './client.ts'
 import { note } from './print.ts'
 import { createProgram } from './program.ts'
 
+// Who reads only the first lines, as `head` does, has had enough: that is no failure.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code !== 'EPIPE') throw error
+  process.exit()
+})
+
 try {
   await createProgram().parseAsync(process.argv)
 } catch (error) {

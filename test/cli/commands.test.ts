@@ -1,7 +1,12 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { text } from 'node:stream/consumers'
 import t, { type Test } from 'tap'
 import { LoopbackCluster, shoal, type Daemon, type Ran } from '../e2e/loopback-cluster.ts'
+
+const SHOAL = join(import.meta.dirname, '../../bin/shoal')
 
 /** Checks a failure: nothing on stdout, one line on stderr that a person can act on. */
 function failed(t: Test, ran: Ran, status: number, line: RegExp): void {
@@ -226,6 +231,15 @@ t.test('the command line against a daemon', async t => {
     }
     for (const name of ['up', 'apply', 'run', 'scale', 'why', 'logs', 'resolve', 'export']) {
       t.match((await shoal([name, '--help'])).stdout, /Examples?:\n/, name)
+    }
+  })
+
+  t.test('a reader that has had enough, as `head` has, is no failure', async t => {
+    for (const args of [['--help'], ['events', '--data', daemon.dir]]) {
+      const child = spawn(SHOAL, args, { stdio: ['ignore', 'pipe', 'pipe'] })
+      child.stdout.destroy()
+      const [ended, words] = await Promise.all([once(child, 'close'), text(child.stderr)])
+      t.strictSame([ended, words], [[0, null], ''], args.join(' '))
     }
   })
 })
