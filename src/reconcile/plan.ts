@@ -4,7 +4,7 @@
  * The rules, in the order in which they matter:
  *
  * 0. A task whose claim has run out is stopped, and nothing starts without one, where the app asks for claims.
- * 1. A slot that exists no more, or that no node may run, is stopped; of the latter, what has served at an older revision is not.
+ * 1. A slot that exists no more, or that no node may run, is stopped; of the latter, one task that has served at an older revision is not.
  * 2. A slot that belongs to another node is kept until that node serves it (make
  *    before break), unless the app says it must never run twice.
  * 3. A slot that belongs here runs exactly once, at the wanted revision; the new
@@ -208,7 +208,9 @@ function stopForeignAt(
     const isUnplaced = input.unplaced.has(slot)
     // A revision that fits nowhere, or that every node with room refuses, takes nothing away: the old one does what it can.
     if (isUnplaced && local.task.revision !== app.revision && local.hasServed) {
-      return { atMs: local.mustReplace ? 0 : Infinity, reason: 'its health checks failed' }
+      if (local.mustReplace) return { atMs: 0, reason: 'its health checks failed' }
+      const others = othersOf(input, slot, local).filter(({ task }) => task.id < local.task.id)
+      return { atMs: earliest(app, others, local), reason: 'another task serves the slot' }
     }
     const gone =
       app.spec.mode === 'global' ? 'this node may not run it now' : 'the app was scaled down'
@@ -227,17 +229,31 @@ function stopForeignAt(
     .remote(slot)
     .some(({ node, task }) => node !== owner && isStaying(task) && task.id < local.task.id)
   if (!isServing(local.task) && triesElsewhere) return { atMs: 0, reason: 'another node tries it' }
-  const here = (input.bySlot.get(slot) ?? []).map(one => ({ ...one, node: input.self }))
-  const atMs = [...here, ...input.remote(slot)]
-    .filter(other => isBetter(app, owner, other, local.task))
-    .map(taker => takesOverAtMs(app, taker, local))
-    .reduce((one, other) => Math.min(one, other), Infinity)
+  const better = othersOf(input, slot, local).filter(other =>
+    isBetter(app, owner, other, local.task),
+  )
+  const atMs = earliest(app, better, local)
   if (atMs > input.nowMs && isNeverTwice(app.spec)) {
     const hold = whyNotYet(input, app, slot, [local], true) ?? input.gate.makeWay(slot)
     const wayAtMs = hold === undefined ? 0 : Math.min(atMs, hold.untilMs ?? Infinity)
     return { atMs: wayAtMs, reason: 'it belongs to another node, and must not run twice' }
   }
   return { atMs, reason: 'another node runs it now' }
+}
+
+/** The other tasks of the slot of a task here. */
+function othersOf(
+  { self, bySlot, remote }: Scene,
+  slot: SlotId,
+  { task }: LocalTask,
+): RemoteTask[] {
+  const here = (bySlot.get(slot) ?? []).filter(other => other.task.id !== task.id)
+  return [...here.map(other => ({ ...other, node: self })), ...remote(slot)]
+}
+
+/** When the first of these takes over from a task. */
+function earliest(app: WantedApp, takers: readonly RemoteTask[], local: LocalTask): number {
+  return Math.min(Infinity, ...takers.map(taker => takesOverAtMs(app, taker, local)))
 }
 
 /**

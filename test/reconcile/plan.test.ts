@@ -143,6 +143,12 @@ t.test('plan() keeps the old task of a slot whose new revision no node may run',
   check(t, { placed: 'web.0:-', tasks: 'web.0@1 ill me' }, '')
   const sick = 'stop web.0@1 (its health checks failed)'
   check(t, { placed: 'web.0:-', tasks: 'web.0@1 unhealthy me 10' }, sick)
+  const one = 'stop web.0@1 (another task serves the slot)'
+  const here = 'web.0@1 running me 9000'
+  check(t, { placed: 'web.0:-', tasks: `${here}; web.0@0 running you ${MONITOR_MS}` }, one)
+  check(t, { placed: 'web.0:-', tasks: `${here}; web.0@0 running me ${MONITOR_MS}` }, one)
+  check(t, { placed: 'web.0:-', tasks: `${here}; web.0@0 running you ${MONITOR_MS - 1}` }, '')
+  check(t, { placed: 'web.0:-', tasks: `${here}; web.0@3 running you 9000` }, '')
 })
 
 t.test(

@@ -1,7 +1,17 @@
 import t from 'tap'
 import { STEADY_MS } from '../../src/node/machine/stability.ts'
 import { appOf } from './apps.ts'
-import { editNow, hostOfSlot, liveTasks, mostPerSlot, rest, settled, watch } from './scene.ts'
+import {
+  applyNow,
+  editNow,
+  hostOfSlot,
+  liveTasks,
+  mostPerSlot,
+  rest,
+  served,
+  settled,
+  watch,
+} from './scene.ts'
 import type { World } from './world.ts'
 
 /** Small tasks that must never run twice: the old one ends before the new one starts. */
@@ -73,3 +83,31 @@ t.test('when a split heals no slot loses both of its tasks', async t => {
     t.equal(gone(world, kept), 0, `seed ${seed}: and of two tasks these are the ones that go on`)
   }
 })
+
+t.test(
+  'of two tasks that a split left of a slot one stays, also where no node may run it any more',
+  async t => {
+    for (let seed = 1; seed <= 4; seed++) {
+      const app = (more: Parameters<typeof appOf>[1]): ReturnType<typeof appOf> =>
+        appOf('/web', { instances: 4, resources: { memMb: 16, cpus: 0.1 }, ...more })
+      const world = settled(t, { seed, nodes: 5 }, app({}))
+      const links = world.hosts.map(({ link }) => link)
+      world.network.split(links.slice(0, 2), links.slice(2))
+      world.run(20_000)
+      t.ok(liveTasks(world).length > 4, 'some run on both sides')
+      world.network.heal()
+      applyNow(
+        world,
+        world.hosts[0]!,
+        app({
+          env: { VERSION: '2' },
+          constraints: [{ field: 'zone', operator: 'IS', value: 'nowhere' }],
+        }),
+      )
+      const least = watch(world, () => served(world))
+      world.run(30_000)
+      t.strictSame([liveTasks(world).length, least.min], [4, 4], `seed ${seed}`)
+      rest(t, world)
+    }
+  },
+)

@@ -633,6 +633,14 @@ export const MUTATIONS: readonly Mutation[] = [
     story: 'what gossip lost is offered soon',
   },
   {
+    guard: 'of several old tasks of a slot that no node may run one is enough',
+    file: PLAN,
+    find: 'const others = othersOf(input, slot, local).filter(({ task }) => task.id < local.task.id)',
+    put: 'const others = othersOf(input, slot, local).filter(({ task }) => task.id === local.task.id)',
+    test: 'make-way',
+    story: 'of two tasks that a split left of a slot one stays',
+  },
+  {
     guard: 'of two machines with one key the second stops',
     file: 'node/machine/twin-watch.ts',
     find: 'const isFirst = uptimeMs > named.uptimeMs || (uptimeMs === named.uptimeMs && this.#id < run.id)',
