@@ -22,6 +22,9 @@ const once = (instances: number): ReturnType<typeof appOf> =>
     update: { order: 'stop-first' },
   })
 
+const web = (more: Parameters<typeof appOf>[1]): ReturnType<typeof appOf> =>
+  appOf('/web', { instances: 4, resources: { memMb: 16, cpus: 0.1 }, ...more })
+
 const ids = (world: World): string[] => liveTasks(world).map(({ id }) => id)
 
 /** How many of these tasks run no more. */
@@ -88,9 +91,7 @@ t.test(
   'of two tasks that a split left of a slot one stays, also where no node may run it any more',
   async t => {
     for (let seed = 1; seed <= 4; seed++) {
-      const app = (more: Parameters<typeof appOf>[1]): ReturnType<typeof appOf> =>
-        appOf('/web', { instances: 4, resources: { memMb: 16, cpus: 0.1 }, ...more })
-      const world = settled(t, { seed, nodes: 5 }, app({}))
+      const world = settled(t, { seed, nodes: 5 }, web({}))
       const links = world.hosts.map(({ link }) => link)
       world.network.split(links.slice(0, 2), links.slice(2))
       world.run(20_000)
@@ -99,7 +100,7 @@ t.test(
       applyNow(
         world,
         world.hosts[0]!,
-        app({
+        web({
           env: { VERSION: '2' },
           constraints: [{ field: 'zone', operator: 'IS', value: 'nowhere' }],
         }),
