@@ -1,5 +1,5 @@
 import t from 'tap'
-import { CALM_OFFER_INTERVAL_MS, OFFER_INTERVAL_MS } from '../../src/node/machine/node-machine.ts'
+import { CALM_OFFER_INTERVAL_MS, OFFER_INTERVAL_MS } from '../../src/node/machine/offer-pace.ts'
 import { appOf } from './apps.ts'
 import { rest, settled } from './scene.ts'
 import type { World } from './world.ts'

@@ -626,9 +626,9 @@ export const MUTATIONS: readonly Mutation[] = [
   },
   {
     guard: 'who has news compares soon, however calm it was before',
-    file: 'node/machine/node-machine.ts',
-    find: 'if (this.#nowMs - this.#newsAtMs >= CALM_AFTER_MS) {',
-    put: 'if (this.#nowMs - this.#newsAtMs >= CALM_AFTER_MS * 1e9) {',
+    file: 'node/machine/offer-pace.ts',
+    find: 'if (this.#isCalm(nowMs)) this.#dueAtMs =',
+    put: 'if (this.#isCalm(nowMs - 1e12)) this.#dueAtMs =',
     test: 'calm',
     story: 'what gossip lost is offered soon',
   },

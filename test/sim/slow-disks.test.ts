@@ -1,7 +1,7 @@
 import t from 'tap'
 import type { AppId } from '../../src/model/ids.ts'
 import { PERSIST_RETRY_MS } from '../../src/node/machine/document-desk.ts'
-import { OFFER_INTERVAL_MS } from '../../src/node/machine/node-machine.ts'
+import { OFFER_INTERVAL_MS } from '../../src/node/machine/offer-pace.ts'
 import { appOf } from './apps.ts'
 import { applyNow, rest, settled, watch } from './scene.ts'
 import type { SimHost } from './host.ts'

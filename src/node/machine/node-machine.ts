@@ -19,6 +19,7 @@ import type { Brake } from './mass-loss.ts'
 import { Members } from './members.ts'
 import type { NodeMachineOptions } from './node-machine-options.ts'
 import { createRecordCheck, ObservedBook } from './observed-book.ts'
+import { OfferPace } from './offer-pace.ts'
 import { OwnRecord } from './own-record.ts'
 import { OwnTasks, type SpecOf } from './own-tasks.ts'
 import { Placing } from './placing.ts'
@@ -30,15 +31,6 @@ import { reachOf, type Reach } from './reach.ts'
 import { stepBetween } from './record-step.ts'
 import { tellingsOf } from './tellings.ts'
 import { TwinGuard } from './twin-guard.ts'
-
-/** How often a node that had news lately compares all that it has with one other, in milliseconds: what gossip lost is found within a few rounds. */
-export const OFFER_INTERVAL_MS = 2_000
-
-/** How often it does where nothing was new for {@link CALM_AFTER_MS}: whoever has news compares oftener, and so finds whoever missed it. */
-export const CALM_OFFER_INTERVAL_MS = 10_000
-
-/** News that gossip lost is found by many within this. */
-const CALM_AFTER_MS = 20_000
 
 /** Changes of the own record are gathered for so long before they are gossiped. */
 export const RECORD_GATHER_MS = 20
@@ -69,6 +61,7 @@ export class NodeMachine {
   readonly #twins: TwinGuard
   readonly #split: SplitReport
   readonly #leaving: Leaving
+  readonly #offers: OfferPace
   readonly #connected = new Set<NodeId>()
   readonly #listed = new Set<'docker' | 'process'>()
   #nowMs: number
@@ -88,10 +81,6 @@ export class NodeMachine {
   /** True until the own record says what the shell said: before that, nothing is planned. */
   #areFactsStale = true
   #ownChanges = -1
-  #offerAtMs: number
-  /** When the document or a record was last found to have changed, and what is compared for that. */
-  #newsAtMs: number
-  #news: readonly unknown[] = []
   #version = 0
 
   constructor(options: NodeMachineOptions) {
@@ -180,8 +169,7 @@ export class NodeMachine {
       isFirstStart,
       nowMs,
     })
-    this.#offerAtMs = nowMs + random() * OFFER_INTERVAL_MS
-    this.#newsAtMs = nowMs
+    this.#offers = new OfferPace(random, nowMs)
   }
 
   /** When to send `ticked` if nothing happens before. */
@@ -192,7 +180,7 @@ export class NodeMachine {
     return Math.min(
       this.#twins.wakeAtMs(),
       this.#split.wakeAtMs,
-      this.#offerAtMs,
+      this.#offers.wakeAtMs,
       this.#planning.nextAtMs,
       this.#isRecordStale && this.#maySpeak ? this.#publishAtMs : Infinity,
       this.#own.wakeAtMs(),
@@ -231,7 +219,7 @@ export class NodeMachine {
     if (this.#twins.haltReason === undefined) {
       if (this.#isLookDue) effects.push(...this.#lookAround())
       this.#settle(effects)
-      this.#noticeNews()
+      this.#offers.notice([this.#desired, this.#book.changes], this.#nowMs)
     } else {
       effects.push(...this.#own.stopsDue(this.#nowMs), ...this.#twins.finish(this.#nowMs))
     }
@@ -468,30 +456,12 @@ export class NodeMachine {
     }
     if (this.#nowMs >= this.#planning.nextAtMs) this.#isPlanStale = true
     if (this.#isSteadinessNews) this.#isRecordStale = this.#isPlanStale = true
-    if (this.#nowMs >= this.#offerAtMs) {
-      const isCalm = this.#nowMs - this.#newsAtMs >= CALM_AFTER_MS
-      this.#offerAtMs = this.#nowMs + this.#offerPause(isCalm)
+    if (this.#offers.isDue(this.#nowMs)) {
       const peers = [...this.#connected].filter(node => this.#desk.admitted.has(node))
       const peer = pick(peers, this.#options.random)
       if (peer !== undefined) effects.push(...this.#exchange.offerTo(peer))
     }
     return effects
-  }
-
-  #offerPause(isCalm: boolean): number {
-    const intervalMs = isCalm ? CALM_OFFER_INTERVAL_MS : OFFER_INTERVAL_MS
-    return intervalMs * (0.75 + this.#options.random() / 2)
-  }
-
-  /** With news, the next comparison does not wait for as long as one among nodes that had none. */
-  #noticeNews(): void {
-    const news = [this.#desired, this.#book.changes]
-    if (news.every((one, at) => one === this.#news[at])) return
-    this.#news = news
-    if (this.#nowMs - this.#newsAtMs >= CALM_AFTER_MS) {
-      this.#offerAtMs = Math.min(this.#offerAtMs, this.#nowMs + this.#offerPause(false))
-    }
-    this.#newsAtMs = this.#nowMs
   }
 
   /**
