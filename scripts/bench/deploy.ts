@@ -11,7 +11,7 @@ import { eventually, tryApply } from '../testbed/host-daemon.ts'
 import { missingForTestbed } from '../testbed/requirements.ts'
 import type { TestHost } from '../testbed/test-host.ts'
 import { Testbed } from '../testbed/testbed.ts'
-import { listRunning, StartWatch } from './engine-watch.ts'
+import { awaitGone, StartWatch } from './engine-watch.ts'
 import type { BenchRow } from './row.ts'
 import { Swarm, swarmLabel } from './swarm.ts'
 
@@ -64,8 +64,10 @@ async function compare(
     const raw: number[] = []
     const own: number[] = []
     for (let round = 0; round < ROUNDS; round++) {
-      raw.push(await deployRaw(hosts, count))
+      // Who goes first meets the engines as the other left them.
+      if (round % 2 === 0) raw.push(await deployRaw(hosts, count))
       own.push(await deploy(count))
+      if (round % 2 === 1) raw.push(await deployRaw(hosts, count))
       const [rawMs, ownMs] = [raw, own].map(values => Math.round(values.at(-1) ?? Infinity))
       process.stderr.write(`  ${count} tasks: raw calls ${rawMs} ms, ${who} ${ownMs} ms\n`)
     }
@@ -170,10 +172,7 @@ async function deployShoal(hosts: readonly TestHost[], count: number): Promise<n
   await mustApply(first, count)
   const tookMs = await watch.reached(count, startedMs)
   await mustApply(first, 0)
-  await eventually('all are gone', DEADLINE_MS, async () => {
-    const left = await listRunning(hosts, LABEL)
-    return left.length === 0 ? undefined : left.length
-  })
+  await awaitGone(hosts, LABEL)
   return tookMs
 }
 

@@ -43,6 +43,21 @@ export async function listRunning(hosts: readonly TestHost[], label: string): Pr
   return lists.flat()
 }
 
+/** Waits until no container with a label is left on these hosts: one that is still being removed keeps its engine busy. */
+export async function awaitGone(hosts: readonly TestHost[], label: string): Promise<void> {
+  const filters = encodeURIComponent(JSON.stringify({ label: [label] }))
+  const path = `/containers/json?all=1&filters=${filters}`
+  await until(`no container with ${label} is left`, 180_000, async () => {
+    const lists = await Promise.all(
+      hosts.map(async ({ dockerSocket = '' }) => {
+        const text = await mustAsk(dockerSocket, { method: 'GET', path, timeoutMs: 30_000 })
+        return JSON.parse(text) as unknown[]
+      }),
+    )
+    return lists.every(({ length }) => length === 0)
+  })
+}
+
 /**
  * Waits until so many replicas with a label run on these hosts; gives the milliseconds from `sinceMs`
  * (by `performance.now()`). Throws after `timeoutMs`, with the number that there was.
@@ -117,8 +132,11 @@ export class StartWatch implements Disposable {
       lines.on('error', () => undefined) // Whatever ends it early, the count is missed.
       lines.on('line', line => {
         const { Action, id } = JSON.parse(line) as { readonly Action: string; readonly id: string }
-        if (Action === 'start') this.#running.add(id)
-        else this.#running.delete(id)
+        if (Action !== 'start') {
+          this.#running.delete(id)
+          return
+        }
+        this.#running.add(id)
         this.#lastMs = performance.now()
       })
     })

@@ -2,7 +2,7 @@ import type { TestHost } from '../testbed/test-host.ts'
 import { runCommand, type CommandResult } from '../testbed/run-command.ts'
 import { until } from '../testbed/process-table.ts'
 import { mustAsk } from '../testbed/engine-api.ts'
-import { listRunning } from './engine-watch.ts'
+import { awaitGone } from './engine-watch.ts'
 
 /** The label that Swarm gives the containers of a service. */
 export const swarmLabel = (service: string): string => `com.docker.swarm.service.name=${service}`
@@ -89,12 +89,10 @@ export class Swarm implements AsyncDisposable {
     await docker(this.#hosts[0]!, ...argv, 'hello_world:latest')
   }
 
-  /** Removes a service, and waits until none of its containers runs. */
+  /** Removes a service, and waits until none of its containers is left. */
   async remove(service: string): Promise<void> {
     await docker(this.#hosts[0]!, 'service', 'rm', service)
-    await until(`${service} is gone`, COMMAND_MS, async () => {
-      return (await listRunning(this.#hosts, swarmLabel(service))).length === 0
-    })
+    await awaitGone(this.#hosts, swarmLabel(service))
   }
 
   /** The addresses that a service's name has for a container on a host, sorted. */

@@ -13,10 +13,12 @@ import { CliError, UsageError } from './client.ts'
 import { note } from './print.ts'
 import { createProgram } from './program.ts'
 
-// Who reads only the first lines, as `head` does, has had enough: that is no failure.
+const SIGPIPE_STATUS = 128 + 13
+
+// Who reads only the first lines, as `head` does, has had enough. It ends as other programs do, by SIGPIPE, to a shell.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   if (error.code !== 'EPIPE') throw error
-  process.exit()
+  process.exit(SIGPIPE_STATUS)
 })
 
 try {

@@ -6,6 +6,9 @@ import type { mdns } from '@libp2p/mdns'
 // A node asks when it starts, and answers whoever asks, so a newcomer need not wait for it.
 const QUERY_MS = 120_000
 
+/** The interfaces are read so often; once before each question. */
+const SCAN_MS = 30_000
+
 /** The parts of libp2p that mDNS needs. */
 export type MdnsComponents = Parameters<ReturnType<typeof mdns>>[0]
 
@@ -58,8 +61,8 @@ export async function startMdnsDiscovery({
 
 /**
  * multicast-dns reads the interfaces of the machine every five seconds, to listen on new ones, too. While an engine makes
- * networks that takes the main thread a tenth of a second each time, for the kernel lets one at a time at them. So they are read
- * as often as others are asked for. The library has no setting for it; a release that names its parts otherwise scans as before.
+ * networks that takes the main thread a tenth of a second each time, for the kernel lets one at a time at them. So they are
+ * read less often. The library has no setting for it; a release that names its parts otherwise scans as before.
  */
 function scanRarely(service: object): void {
   const mdns: unknown = Reflect.get(service, 'mdns')
@@ -67,7 +70,7 @@ function scanRarely(service: object): void {
   const scan = mdns.update
   let scannedAtMs = -Infinity
   mdns.update = () => {
-    if (performance.now() - scannedAtMs < QUERY_MS) return
+    if (performance.now() - scannedAtMs < SCAN_MS) return
     scannedAtMs = performance.now()
     scan()
   }

@@ -209,7 +209,9 @@ function stopForeignAt(
     // A revision that fits nowhere, or that every node with room refuses, takes nothing away: the old one does what it can.
     if (isUnplaced && local.task.revision !== app.revision && local.hasServed) {
       if (local.mustReplace) return { atMs: 0, reason: 'its health checks failed' }
-      const others = othersOf(input, slot, local).filter(({ task }) => task.id < local.task.id)
+      const others = othersOf(input, slot, local).filter(
+        ({ task }) => task.id < local.task.id && task.revision !== app.revision,
+      )
       return { atMs: earliest(app, others, local), reason: 'another task serves the slot' }
     }
     const gone =

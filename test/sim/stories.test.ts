@@ -203,6 +203,60 @@ const watchedFor = (monitor: string): AppSpec =>
     update: { monitor: monitor as never },
   })
 
+/** The command of an app's only health check. */
+const commandOf = ({ health: [check] }: AppSpec): unknown =>
+  check?.kind === 'command' ? check.command : undefined
+
+t.test('that all old checks fail for a moment does not make wrong new ones right', async t => {
+  const ready = (command: string): AppSpec =>
+    version('1', {
+      health: [
+        { kind: 'command', command, interval: '1s' as never, grace: '1s' as never, maxFailures: 0 },
+      ],
+    })
+  const world = settled(t, { seed: 5, nodes: 3 }, ready('check'))
+  const before = ids(world)
+  let isDown = false
+  world.rules.isHealthy = (_host, _task, spec) => !isDown && commandOf(spec) !== 'wrong'
+  applyNow(world, world.hosts[1]!, ready('wrong'))
+  world.run(20_000)
+  isDown = true
+  world.run(5_000)
+  t.equal(served(world), 0)
+  isDown = false
+  world.run(5_000)
+  t.equal(served(world), 4, 'all serve again')
+  t.ok(
+    before.every(id => ids(world).includes(id)),
+    'by the tasks of before',
+  )
+})
+
+t.test('a trial that passes late keeps its task, though later tries were refused', async t => {
+  const one = (command: string): AppSpec =>
+    version('1', {
+      instances: 1,
+      health: [{ kind: 'command', command, interval: '1s' as never, grace: '1s' as never }],
+    })
+  const world = settled(t, { seed: 5, nodes: 1 }, one('check'))
+  const host = hostOfSlot(world, '/web.0')
+  const before = ids(world)
+  let isUp = false
+  world.rules.isHealthy = (_host, _task, spec) => isUp || commandOf(spec) !== 'late'
+  applyNow(world, world.hosts[0]!, one('late'))
+  const tookMs = world.run(
+    120_000,
+    () => (host.machine!.book.get(host.node)?.refusals.length ?? 0) > 0,
+  )
+  t.ok(tookMs < 120_000, 'its node refuses what it could not start')
+  const serving = watch(world, () => served(world))
+  isUp = true
+  world.run(20_000)
+  t.equal(serving.min, 1, 'it serves all along')
+  t.strictSame(ids(world), before, 'by the task of before')
+  rest(t, world)
+})
+
 t.test('probes that are on their way while the revision changes count', async t => {
   const world = settled(t, { seed: 6, nodes: 3 }, watchedFor('500ms'))
   for (let edit = 0; edit < 40; edit++) {

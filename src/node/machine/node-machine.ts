@@ -391,7 +391,8 @@ export class NodeMachine {
       case 'task-stop-failed':
         return this.#own.stopFailed(event.task, event.message, nowMs)
       case 'probed':
-        this.#own.probed(event.task, event.revision, event, nowMs)
+        // Placed anew before anything is planned: what followed from the refusal would end the very task that needs none.
+        if (this.#own.probed(event.task, event.revision, event, nowMs)) this.#areFactsStale = true
         return []
     }
   }

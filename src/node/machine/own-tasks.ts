@@ -249,31 +249,32 @@ export class OwnTasks {
     return effects
   }
 
-  /** What a probe of a task found, for the checks that were begun by one revision. */
-  probed(id: TaskId, revision: RevisionId, probe: ProbeResult, nowMs: number): void {
+  /** What a probe of a task found, for the checks that were begun by one revision. True when a slot is refused no more because of it. */
+  probed(id: TaskId, revision: RevisionId, probe: ProbeResult, nowMs: number): boolean {
     const own = this.#tasks.get(id)
-    if (own?.task.state !== 'running') return
+    if (own?.task.state !== 'running') return false
     const { startedAtMs, trial } = own
     if (revision === trial?.checks.revision) {
       const before = trial.checks.health
       trial.checks.probed(probe, { nowMs, startedAtMs })
-      if (trial.checks.health !== before) this.#judgeTrial(own, trial, nowMs)
+      return trial.checks.health !== before && this.#judgeTrial(own, trial, nowMs)
     }
-    if (revision !== own.checks.revision) return
+    if (revision !== own.checks.revision) return false
     own.checks.probed(probe, { nowMs, startedAtMs })
     const { health } = own.checks
-    if (health === own.task.health) return
+    if (health === own.task.health) return false
     const message = health === 'healthy' ? '' : probe.message.slice(0, 500)
     own.task = { ...own.task, health, message }
     this.#touch(own, nowMs)
+    return false
   }
 
-  /** A trial that all checks pass is over: the task is of that revision now. One that they do not pass goes on, and says so. */
+  /** A trial that all checks pass is over: the task is of that revision now. One that they do not pass goes on, and says so. True when the slot is refused no more. */
   #judgeTrial(
     own: Own,
     { revision, spec, checks }: NonNullable<Own['trial']>,
     nowMs: number,
-  ): void {
+  ): boolean {
     const { health, complaint } = checks
     if (health === 'healthy') {
       delete own.trial
@@ -281,9 +282,12 @@ export class OwnTasks {
       own.checks = checks
       own.task = { ...own.task, revision, health, message: '' }
       this.#touch(own, nowMs)
-    } else if (health === 'unhealthy') {
+      return this.#failures.forgive(own.task.slot, revision)
+    }
+    if (health === 'unhealthy') {
       this.progressed(own.task.id, `the new revision's health checks fail: ${complaint}`)
     }
+    return false
   }
 
   /**
@@ -311,12 +315,13 @@ export class OwnTasks {
       if (own.trial !== undefined && own.trial.revision !== app?.revision) this.#endTrial(own)
       if (app === undefined || app.revision === revision || isFinal(state)) continue
       if (state === 'stopping' || workDigest(app.spec) !== workDigest(own.spec)) continue
+      // Once begun, a trial decides: that the old checks fail for a moment does not make the new ones right.
+      if (own.trial !== undefined) continue
       const mayServe = state === 'running' && own.hasServed && health !== 'unhealthy'
       if (mayServe && app.spec.health.length > 0 && !hasSameChecks(own.spec, app.spec)) {
-        own.trial ??= { ...app, checks: new CheckRun(app, nowMs) }
+        own.trial = { ...app, checks: new CheckRun(app, nowMs) }
         continue
       }
-      delete own.trial
       own.task = { ...own.task, revision: app.revision }
       this.#setSpec(own, app.spec, nowMs)
     }
