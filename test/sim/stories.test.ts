@@ -207,18 +207,27 @@ const watchedFor = (monitor: string): AppSpec =>
 const commandOf = ({ health: [check] }: AppSpec): unknown =>
   check?.kind === 'command' ? check.command : undefined
 
+/** Four slots whose check only takes them out of answers. */
+const readyBy = (command: string): AppSpec =>
+  version('1', {
+    health: [
+      { kind: 'command', command, interval: '1s' as never, grace: '1s' as never, maxFailures: 0 },
+    ],
+  })
+
+/** One slot, replaced when its check fails. */
+const oneBy = (command: string): AppSpec =>
+  version('1', {
+    instances: 1,
+    health: [{ kind: 'command', command, interval: '1s' as never, grace: '1s' as never }],
+  })
+
 t.test('that all old checks fail for a moment does not make wrong new ones right', async t => {
-  const ready = (command: string): AppSpec =>
-    version('1', {
-      health: [
-        { kind: 'command', command, interval: '1s' as never, grace: '1s' as never, maxFailures: 0 },
-      ],
-    })
-  const world = settled(t, { seed: 5, nodes: 3 }, ready('check'))
+  const world = settled(t, { seed: 5, nodes: 3 }, readyBy('check'))
   const before = ids(world)
   let isDown = false
   world.rules.isHealthy = (_host, _task, spec) => !isDown && commandOf(spec) !== 'wrong'
-  applyNow(world, world.hosts[1]!, ready('wrong'))
+  applyNow(world, world.hosts[1]!, readyBy('wrong'))
   world.run(20_000)
   isDown = true
   world.run(5_000)
@@ -233,17 +242,12 @@ t.test('that all old checks fail for a moment does not make wrong new ones right
 })
 
 t.test('a trial that passes late keeps its task, though later tries were refused', async t => {
-  const one = (command: string): AppSpec =>
-    version('1', {
-      instances: 1,
-      health: [{ kind: 'command', command, interval: '1s' as never, grace: '1s' as never }],
-    })
-  const world = settled(t, { seed: 5, nodes: 1 }, one('check'))
+  const world = settled(t, { seed: 5, nodes: 1 }, oneBy('check'))
   const host = hostOfSlot(world, '/web.0')
   const before = ids(world)
   let isUp = false
   world.rules.isHealthy = (_host, _task, spec) => isUp || commandOf(spec) !== 'late'
-  applyNow(world, world.hosts[0]!, one('late'))
+  applyNow(world, world.hosts[0]!, oneBy('late'))
   const tookMs = world.run(
     120_000,
     () => (host.machine!.book.get(host.node)?.refusals.length ?? 0) > 0,
