@@ -13,7 +13,7 @@ export function unrest(hosts: readonly SimHost[], nowMs: number): string[] {
   const up = hosts.filter(({ machine }) => machine !== undefined)
   const fresh = up.filter(({ sinceMs }) => nowMs - sinceMs < STARTING_MS)
   if (fresh.length > 0) return fresh.map(({ name }) => `${name} has just started`)
-  return [...disagreements(up), ...wrongTasks(hosts, up)]
+  return [...disagreements(up), ...missingParts(hosts, up), ...wrongTasks(hosts, up)]
 }
 
 function disagreements(up: readonly SimHost[]): string[] {
@@ -44,10 +44,16 @@ function disagreements(up: readonly SimHost[]): string[] {
       if (machine!.members.isAlive(other.node) || !machine!.admitted.has(other.node)) continue
       found.push(`${name} holds ${other.name} for ${machine!.members.verdict(other.node)?.kind}`)
     }
-    if (machine!.doc.stats().waitingBytes > 0)
-      found.push(`${name} waits for a part of the document`)
   }
   return found
+}
+
+/** Who has an edit whose predecessor was on one disk only waits for ever where that disk is destroyed: nobody has it any more. */
+function missingParts(hosts: readonly SimHost[], up: readonly SimHost[]): string[] {
+  if (hosts.some(({ state }) => state === 'gone')) return []
+  return up
+    .filter(({ machine }) => machine!.doc.stats().waitingBytes > 0)
+    .map(({ name }) => `${name} waits for a part of the document`)
 }
 
 function wrongTasks(hosts: readonly SimHost[], up: readonly SimHost[]): string[] {
