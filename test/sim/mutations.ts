@@ -635,8 +635,8 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     guard: 'of several old tasks of a slot that no node may run one is enough',
     file: PLAN,
-    find: 'const others = othersOf(input, slot, local).filter(({ task }) => task.id < local.task.id)',
-    put: 'const others = othersOf(input, slot, local).filter(({ task }) => task.id === local.task.id)',
+    find: '({ task }) => task.id < local.task.id && task.revision !== app.revision,',
+    put: '({ task }) => task.id === local.task.id && task.revision !== app.revision,',
     test: 'make-way',
     story: 'of two tasks that a split left of a slot one stays',
   },
