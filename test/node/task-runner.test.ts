@@ -105,6 +105,32 @@ t.test(
   },
 )
 
+t.test('how a start gets on is told once a second, and not at all if it is quick', async t => {
+  mock.timers.enable({ apis: ['setInterval'] })
+  t.teardown(() => mock.timers.reset())
+  const done = Promise.withResolvers<void>()
+  const { runner, events } = makeRig({
+    start: async (_launch, { onProgress }) => {
+      onProgress('10 %')
+      onProgress('20 %')
+      await done.promise
+    },
+  })
+  const told = (): string[] =>
+    events.flatMap(event => (event.kind === 'task-progressed' ? [event.message] : []))
+  runner.perform(START)
+  await turn()
+  mock.timers.tick(999)
+  t.strictSame(told(), [])
+  mock.timers.tick(2_001)
+  t.strictSame(told(), ['20 %'])
+  done.resolve()
+  await turn()
+  mock.timers.tick(5_000)
+  t.strictSame(told(), ['20 %'])
+  await runner.close()
+})
+
 t.test('what runs though its start was given up is stopped, and removed', async t => {
   const machine = makeMachine(1)
   let nowMs = 0

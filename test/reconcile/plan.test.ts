@@ -149,6 +149,8 @@ t.test('plan() keeps the old task of a slot whose new revision no node may run',
   check(t, { placed: 'web.0:-', tasks: `${here}; web.0@0 running me ${MONITOR_MS}` }, one)
   check(t, { placed: 'web.0:-', tasks: `${here}; web.0@0 running you ${MONITOR_MS - 1}` }, '')
   check(t, { placed: 'web.0:-', tasks: `${here}; web.0@3 running you 9000` }, '')
+  // One of the wanted revision ends at once, on its own node: it is nobody to make way for.
+  check(t, { placed: 'web.0:-', tasks: 'web.0@3 running me 9000; web.0@2 running you 9000' }, '')
 })
 
 t.test(

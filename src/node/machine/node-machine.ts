@@ -391,8 +391,7 @@ export class NodeMachine {
       case 'task-stop-failed':
         return this.#own.stopFailed(event.task, event.message, nowMs)
       case 'probed':
-        // Placed anew before anything is planned: what followed from the refusal would end the very task that needs none.
-        if (this.#own.probed(event.task, event.revision, event, nowMs)) this.#areFactsStale = true
+        this.#own.probed(event.task, event.revision, event, nowMs)
         return []
     }
   }

@@ -249,45 +249,43 @@ export class OwnTasks {
     return effects
   }
 
-  /** What a probe of a task found, for the checks that were begun by one revision. True when a slot is refused no more because of it. */
-  probed(id: TaskId, revision: RevisionId, probe: ProbeResult, nowMs: number): boolean {
+  /** What a probe of a task found, for the checks that were begun by one revision. */
+  probed(id: TaskId, revision: RevisionId, probe: ProbeResult, nowMs: number): void {
     const own = this.#tasks.get(id)
-    if (own?.task.state !== 'running') return false
+    if (own?.task.state !== 'running') return
     const { startedAtMs, trial } = own
     if (revision === trial?.checks.revision) {
       const before = trial.checks.health
       trial.checks.probed(probe, { nowMs, startedAtMs })
-      return trial.checks.health !== before && this.#judgeTrial(own, trial, nowMs)
+      if (trial.checks.health !== before) this.#judgeTrial(own, trial, nowMs)
+      return
     }
-    if (revision !== own.checks.revision) return false
+    if (revision !== own.checks.revision) return
     own.checks.probed(probe, { nowMs, startedAtMs })
     const { health } = own.checks
-    if (health === own.task.health) return false
+    if (health === own.task.health) return
     const message = health === 'healthy' ? '' : probe.message.slice(0, 500)
     own.task = { ...own.task, health, message }
     this.#touch(own, nowMs)
-    return false
   }
 
-  /** A trial that all checks pass is over: the task is of that revision now. One that they do not pass goes on, and says so. True when the slot is refused no more. */
+  /** A trial that all checks pass is over: the task is of that revision now. One that they do not pass goes on, and says so. */
   #judgeTrial(
     own: Own,
     { revision, spec, checks }: NonNullable<Own['trial']>,
     nowMs: number,
-  ): boolean {
+  ): void {
     const { health, complaint } = checks
     if (health === 'healthy') {
       delete own.trial
       own.spec = spec
       own.checks = checks
       own.task = { ...own.task, revision, health, message: '' }
+      this.#failures.forgive(own.task.slot, revision)
       this.#touch(own, nowMs)
-      return this.#failures.forgive(own.task.slot, revision)
-    }
-    if (health === 'unhealthy') {
+    } else if (health === 'unhealthy') {
       this.progressed(own.task.id, `the new revision's health checks fail: ${complaint}`)
     }
-    return false
   }
 
   /**

@@ -85,10 +85,10 @@ export class SlotFailures {
     this.#refusals.set(slot, { slot, revision, reason: `${message}${times}`, untilMs })
   }
 
-  /** The slot runs here at this revision after all: how it failed before says nothing any more. True when it was refused for that. */
-  forgive(slot: SlotId, revision: RevisionId): boolean {
+  /** The slot runs here at this revision after all: how it failed before says nothing any more. */
+  forgive(slot: SlotId, revision: RevisionId): void {
     if (this.#failures.get(slot)?.revision === revision) this.#failures.delete(slot)
-    return this.#dropRefusals(one => one.slot === slot && one.revision === revision) > 0
+    this.#dropRefusals(one => one.slot === slot && one.revision === revision)
   }
 
   /** Drops the refusals that are over, and the failures of slots that are not here. Says how many refusals it dropped. */
